@@ -1,0 +1,61 @@
+# The Procfile's commands, and ours, are those of .venv.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+# honcho gives every child a session of its own and would let .env win over the environment, so
+# python-dotenv reads .env and honcho reads none. SIGTERM reaches this shell alone, Ctrl-C reaches
+# honcho as well; 130 and 143 are how honcho reports a stop that was asked for.
+define START
+trap : INT; trap "kill -TERM \$$honcho" TERM
+honcho --env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
+python -m tasks.cli.welcome $$honcho &
+while kill -0 $$honcho 2>/dev/null; do wait $$honcho; code=$$?; done
+case $$code in 130 | 143) exit 0 ;; *) exit $$code ;; esac
+endef
+export START
+
+run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
+	@mkdir -p var
+	@dotenv run --no-override python -m tasks.cli.welcome
+	@dotenv run --no-override honcho --env /dev/null start release
+	@exec dotenv run --no-override sh -c "$$START"
+
+test: .venv/installed ## Run the tests
+	pytest
+
+lint: .venv/installed ## Check style, types and the boundaries between modules
+	ruff check
+	ruff format --check
+	mypy
+	lint-imports
+
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+
+lock: .venv/installed ## Recompile requirements*.txt; UPGRADE=--upgrade takes the newest versions
+	pip install --quiet uv
+	$(LOCK) --output-file requirements.txt
+	$(LOCK) --constraint requirements.txt --group dev --output-file requirements-dev.txt
+
+clean: ## Remove what was built; .env and the state under var/ stay
+	rm -rf .venv build *.egg-info .*_cache .hypothesis
+	find receiver tasks tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+.env:
+	cp .env.example .env
+
+.venv/installed: requirements.txt requirements-dev.txt pyproject.toml
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then echo "Setting up .venv with $$($$python --version); the first time takes half a minute."; exec $$python -m venv .venv; fi; \
+	done; \
+	echo "No Python 3.11 or newer with its venv module was found. Install one (on Debian and Ubuntu:" \
+		"python3 and python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1
+	python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

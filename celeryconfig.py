@@ -1,0 +1,228 @@
+"""What the receiver and the tasks agree on: the broker, its queues, and the promises a message carries.
+
+Both sides load this module as Celery's configuration. It also holds `Environment`, the part of the
+environment that every process reads, because the broker's address is Celery's first setting.
+"""
+
+import logging
+import os
+import sys
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+import structlog
+from dotenv import load_dotenv
+from kombu import Exchange, Queue
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# The one place where `.env` is read; what the environment sets already wins over it.
+load_dotenv(".env")
+
+#: Names that may hold the broker's address; the first one that is set wins.
+BROKER_VARIABLES = ("BROKER_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "REDIS_URL")
+#: The name of the task that stores events: wire format between receiver and tasks.
+INTAKE_TASK = "tasks.intake.store_events"
+#: Seconds that a publish may wait for the broker's confirm.
+CONFIRM_TIMEOUT = 3.0
+
+
+def _check_broker_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"amqp", "amqps", "redis", "rediss"} or not parts.hostname):
+        raise ValueError("expected amqp://, amqps://, redis:// or rediss:// with a host, or nothing at all")
+    return url
+
+
+class Environment(BaseSettings):
+    """Variables that every process reads; `load` stops the start when any is missing or malformed."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    broker_url: Annotated[str, AfterValidator(_check_broker_url)] = Field(
+        default="", validation_alias=AliasChoices(*BROKER_VARIABLES)
+    )
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        BeforeValidator(lambda value: str(value).upper()),
+    ] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment. Raises SystemExit with one message that names every faulty variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            faults = [
+                f"  {_variable(cls, fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+                for fault in error.errors(include_input=False)
+            ]
+            raise SystemExit(
+                "\n".join(["The environment needs attention (see .env.example):", *faults])
+            ) from None
+
+    def configure_logs(self) -> None:
+        """Write one line per fact to standard output, from our code and from every library alike."""
+        shared: list[structlog.types.Processor] = [
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ]
+        rendering: list[structlog.types.Processor] = (
+            [structlog.dev.ConsoleRenderer()]
+            if self.log_format == "console"
+            else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        )
+        structlog.configure(
+            processors=[
+                structlog.stdlib.filter_by_level,
+                *shared,
+                structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            ],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            cache_logger_on_first_use=True,
+        )
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=shared,
+                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            )
+        )
+        logging.root.handlers = [handler]
+        logging.root.setLevel(self.log_level)
+
+
+def _variable(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    alias = settings.model_fields[name].validation_alias if name in settings.model_fields else None
+    if isinstance(alias, AliasChoices):
+        choices = [str(choice) for choice in alias.choices]
+        return next((choice for choice in choices if os.environ.get(choice)), choices[0])
+    return name.upper()
+
+
+# ---------------------------------------------------------------- the broker
+
+_url = next((os.environ[name] for name in BROKER_VARIABLES if os.environ.get(name)), "")
+_scheme = urlsplit(_url).scheme
+
+broker_transport_options: dict[str, Any]
+if _scheme.startswith("amqp"):
+    broker_url = _url
+    broker_transport_options = {
+        # Without it a publish that the broker never saw counts as done; each publish adds CONFIRM_TIMEOUT.
+        "confirm_publish": True,
+    }
+elif _scheme.startswith("redis"):
+    broker_url = _url
+    broker_transport_options = {
+        # Redis gives an unacknowledged message back only after this many seconds. It must exceed the
+        # longest run and the longest retry countdown, or a task that is still held would run twice.
+        "visibility_timeout": 300,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+    }
+else:
+    broker_url = "tasks.embedded_broker:Transport://"
+    broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
+
+broker_connection_timeout = 3
+# A worker that starts before its broker waits for it, as it does when the broker goes away later.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+# The default waits without end for a free connection.
+broker_pool_acquire_timeout = 3
+# A retry inside a publish finds the connection of a restarted broker anew; longer waits are the caller's.
+task_publish_retry_policy = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+
+# ---------------------------------------------------------------- queues
+
+# Only a topic exchange lets RabbitMQ delay a retry; with a direct one it would block a worker's slot.
+_exchange = Exchange("coinflow", type="topic")
+_dead_exchange = Exchange("coinflow.dead", type="topic")
+
+
+def _queue(name: str) -> Queue:
+    return Queue(
+        name,
+        _exchange,
+        routing_key=name,
+        queue_arguments={
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": _dead_exchange.name,
+            # At-least-once moves a dead letter under confirms; it demands reject-publish.
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            # A message that keeps killing its worker becomes a dead letter.
+            "x-delivery-limit": 20,
+        },
+    )
+
+
+#: What no task could take: crash loops, unknown tasks. Nothing consumes it; an operator looks at it.
+dead_queue = Queue("dead", _dead_exchange, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
+task_queues = [_queue("events"), _queue("fulfilment"), _queue("recovery")]
+task_default_queue = "fulfilment"
+task_default_exchange = _exchange.name
+task_default_exchange_type = "topic"
+task_default_routing_key = "fulfilment"
+task_default_queue_type = "quorum"
+# A misspelt queue must be an error, not a queue that nobody reads.
+task_create_missing_queues = False
+task_routes = {
+    "tasks.intake.*": {"queue": "events"},
+    "tasks.fulfilment.*": {"queue": "fulfilment"},
+    "tasks.recovery.*": {"queue": "recovery"},
+}
+broker_native_delayed_delivery_queue_type = "quorum"
+
+# ---------------------------------------------------------------- tasks
+
+imports = ("tasks.intake", "tasks.fulfilment", "tasks.recovery")
+task_serializer = "json"
+accept_content = ["json"]
+task_ignore_result = True
+# A message belongs to the queue until its task has run: every task may run twice without harm.
+task_acks_late = True
+# By default Celery acknowledges a message whose worker process was killed; the delivery limit ends a loop.
+task_reject_on_worker_lost = True
+# A failure that no code of ours has recorded goes to the dead-letter exchange instead of nowhere.
+task_acks_on_failure = False
+# A run that hit its hard limit is delivered again, at most as often as the delivery limit says.
+task_acks_on_timeout = False
+# Seconds: the soft limit is an exception that can be classified, the hard one is the backstop.
+task_soft_time_limit = 60
+task_time_limit = 90
+
+# ---------------------------------------------------------------- workers
+
+# Few messages in flight, so that little is delivered again when a worker dies.
+worker_prefetch_multiplier = 1
+# Otherwise a task goes on beside its redelivered copy after a lost connection.
+worker_cancel_long_running_tasks_on_connection_loss = True
+# Seconds in which running tasks may finish before a stop becomes cold. honcho leaves 5 before it kills,
+# Heroku 30; what was cut off is delivered again.
+worker_soft_shutdown_timeout = 3
+worker_hijack_root_logger = False
+# Flower lives on these.
+worker_send_task_events = True
+task_send_sent_event = True
+# A worker that comes back at once under its old name must find its control queue free.
+control_queue_durable = True
+control_queue_exclusive = False
+
+# ---------------------------------------------------------------- beat
+
+timezone = "UTC"
+beat_schedule = {
+    "resend-unfinished": {
+        "task": "tasks.recovery.resend_unfinished",
+        "schedule": 30.0,
+        # A sweep that waited longer than its interval has been overtaken by the next.
+        "options": {"expires": 30.0},
+    }
+}

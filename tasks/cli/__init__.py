@@ -1,0 +1,20 @@
+"""`coinflowctl`: send sample events, and read what became of them.
+
+An entry point: it alone may import from the receiver as well as from the tasks.
+"""
+
+import click
+
+from tasks.cli.events import events
+from tasks.cli.payments import payments
+from tasks.cli.trigger import trigger
+from tasks.cli.wallets import wallets
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Operate the Coinflow webhook receiver and its fulfilment."""
+
+
+for command in (trigger, wallets, events, payments):
+    main.add_command(command)

@@ -1,0 +1,125 @@
+"""`coinflowctl events`: the event log."""
+
+from datetime import UTC, datetime
+
+import click
+from pydantic_core import from_json
+from sqlalchemy import Select, case, func, select
+
+from tasks.cli.output import database, json_option, print_json, print_table
+from tasks.schema import RunState, dead_letters, handler_runs
+from tasks.schema import events as event_table
+
+_WHEN = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+
+
+@click.group()
+def events() -> None:
+    """Read the event log."""
+
+
+@events.command(name="list")
+@click.option("--type", "event_type", help="Only events of this type.")
+@click.option("--payment-id", help="Only events of this payment.")
+@click.option("--since", type=_WHEN, help="Only events received at this time (UTC) or later.")
+@click.option("--until", type=_WHEN, help="Only events received before this time (UTC).")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
+)
+@json_option
+def list_events(
+    event_type: str | None,
+    payment_id: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    """List events, the newest last."""
+    query = summaries().order_by(event_table.c.id.desc()).limit(limit)
+    if event_type is not None:
+        query = query.where(event_table.c.event_type == event_type)
+    if payment_id is not None:
+        query = query.where(event_table.c.payment_id == payment_id)
+    if since is not None:
+        query = query.where(event_table.c.received_at >= since.replace(tzinfo=UTC))
+    if until is not None:
+        query = query.where(event_table.c.received_at < until.replace(tzinfo=UTC))
+    with database() as connection:
+        rows = [dict(row) for row in connection.execute(query).mappings()][::-1]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Events", rows)
+
+
+@events.command()
+@click.argument("event_id", type=int)
+@json_option
+def show(event_id: int, *, as_json: bool) -> None:
+    """Show the event with the number EVENT_ID: what came and what became of it."""
+    runs = select(
+        handler_runs.c.handler, handler_runs.c.state, handler_runs.c.sent_at, handler_runs.c.finished_at
+    )
+    letters = select(
+        dead_letters.c.handler,
+        dead_letters.c.error,
+        dead_letters.c.message,
+        dead_letters.c.attempts,
+        dead_letters.c.failed_at,
+    )
+    with database() as connection:
+        row = (
+            connection.execute(
+                summaries()
+                .add_columns(event_table.c.key, event_table.c.body)
+                .where(event_table.c.id == event_id)
+            )
+            .mappings()
+            .one_or_none()
+        )
+        if row is None:
+            raise click.ClickException(f"There is no event {event_id}; `coinflowctl events list` names them.")
+        document = {
+            **row,
+            "body": from_json(row["body"]),
+            "handler_runs": [
+                dict(run)
+                for run in connection.execute(runs.where(handler_runs.c.event_id == event_id)).mappings()
+            ],
+            "dead_letters": [
+                dict(each)
+                for each in connection.execute(letters.where(dead_letters.c.event_id == event_id)).mappings()
+            ],
+        }
+    if as_json:
+        print_json(document)
+        return
+    print_table(f"Event {event_id}", [{k: v for k, v in document.items() if not isinstance(v, (list, dict))}])
+    print_table("Handlers", document["handler_runs"])
+    print_table("Dead letters", document["dead_letters"])
+    print_json(document["body"])
+
+
+def summaries() -> Select[tuple[object, ...]]:
+    """Return a query for one line per event, whose `state` is handled, pending or dead."""
+    state = (
+        select(
+            case(
+                (func.sum(case((handler_runs.c.state == RunState.DEAD, 1), else_=0)) > 0, "dead"),
+                (func.sum(case((handler_runs.c.state == RunState.PENDING, 1), else_=0)) > 0, "pending"),
+                else_="handled",
+            )
+        )
+        .where(handler_runs.c.event_id == event_table.c.id)
+        .scalar_subquery()
+    )
+    return select(
+        event_table.c.id,
+        event_table.c.event_type,
+        event_table.c.payment_id,
+        event_table.c.created,
+        event_table.c.received_at,
+        state.label("state"),
+    )

@@ -1,0 +1,56 @@
+"""How commands speak: a table for people, JSON for programs."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from tasks.database import connect
+from tasks.settings import Settings
+
+json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON."
+)
+
+
+@contextmanager
+def database() -> Iterator[Connection]:
+    """Open the event log and ledger for reading; a fault becomes one line that says what to do."""
+    engine = connect(Settings.load().database_url)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except (ProgrammingError, OperationalError) as error:
+        raise click.ClickException(
+            f"The database cannot be read ({str(error.orig).strip()}). "
+            "Check DATABASE_URL, and run `alembic upgrade head` if its tables are missing."
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def print_json(document: object) -> None:
+    """Print a document; times as ISO 8601."""
+    click.echo(json.dumps(document, indent=2, default=str))
+
+
+def print_table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Print rows under the names of their columns, whole: nothing is cut to the terminal's width."""
+    if not rows:
+        click.echo(f"{title}: none")
+        return
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        # Text, because what came from outside must not be read as markup.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+    Console().print(table)

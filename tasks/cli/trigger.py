@@ -1,0 +1,151 @@
+"""`coinflowctl trigger`: signs and sends a sample of any event type."""
+
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
+from typing import Literal, Self
+
+import click
+import httpx2
+from rich.console import Console
+from rich.progress import Progress
+
+from receiver.authentication import sign
+from receiver.settings import Settings as ReceiverSettings
+from tasks.catalog import CatalogError, read_catalog
+from tasks.cli.output import print_json
+from tasks.cli.samples import apply, literal, sample, with_identity
+from tasks.settings import Settings
+
+#: Seconds: Coinflow waits no longer for an answer.
+_TIMEOUT = 5
+
+
+@click.command()
+@click.argument("event_type")
+@click.option("--item", help="The item that webhookInfo names.")
+@click.option("--quantity", help="How many of it.")
+@click.option("--wallet", help="The buyer.")
+@click.option("--payment-id", help="The payment; a new one unless given.")
+@click.option("--cents", type=int, help="The subtotal; the item's price times quantity unless given.")
+@click.option("--api-version", type=click.Choice(["2", "3"]), default="3", show_default=True)
+@click.option(
+    "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change any field, as data.fees.cents=9."
+)
+@click.option(
+    "--times", type=click.IntRange(min=1), default=1, show_default=True, help="How many copies to send."
+)
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=1, show_default=True, help="So many at a time."
+)
+@click.option("--url", help="The receiver's webhook URL; the local one unless given.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def trigger(
+    event_type: str,
+    *,
+    item: str | None,
+    quantity: str | None,
+    wallet: str | None,
+    payment_id: str | None,
+    cents: int | None,
+    api_version: Literal["2", "3"],
+    changes: tuple[str, ...],
+    times: int,
+    concurrency: int,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Send a signed sample of EVENT_TYPE; exit with 1 unless every answer is 200.
+
+    Copies are of one and the same event, as when Coinflow delivers it again.
+    """
+    settings = ReceiverSettings.load()
+    packet = sample(event_type, 3 if api_version == "3" else 2)
+    count = literal(quantity) if quantity is not None else None
+    payment_id = payment_id or str(uuid.uuid4())
+    packet["created"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    with_identity(
+        packet,
+        payment_id=payment_id,
+        wallet=wallet,
+        item=item,
+        quantity=count,
+        cents=_price(item or packet["data"].get("webhookInfo", {}).get("item"), count)
+        if cents is None
+        else cents,
+    )
+    for change in changes:
+        path, separator, value = change.partition("=")
+        if not separator:
+            raise click.BadParameter(f"expected PATH=VALUE, got {change!r}", param_hint="--set")
+        apply(packet, path, value)
+    url = url or f"http://127.0.0.1:{settings.port}{settings.webhook_path}"
+    key = settings.validation_keys[0].get_secret_value()
+    sender = _Sender(url, key.encode(), json.dumps(packet).encode())
+    statuses: list[str] = []
+    # The bar goes to standard error and only to a terminal, so that the answers can be piped.
+    console = Console(stderr=True)
+    with sender, Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for status in progress.track(sender.send(times, concurrency), total=times, description=event_type):
+            statuses.append(status)
+            if not as_json:
+                click.echo(f"{status} {event_type} {payment_id}")
+    if as_json:
+        print_json(
+            {
+                "event_type": event_type,
+                "payment_id": payment_id,
+                "url": url,
+                "answers": dict(Counter(statuses)),
+            }
+        )
+    if set(statuses) != {"200"}:
+        raise SystemExit(1)
+
+
+def _price(item: str | None, quantity: object) -> int | None:
+    """Return what the price list asks, in cents, or None where it does not say."""
+    try:
+        listed = read_catalog(Settings.load().catalog_path).items.get(item or "")
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from None
+    if listed is None:
+        return None
+    return listed.price.cents * (quantity if type(quantity) is int and quantity > 0 else 1)
+
+
+class _Sender:
+    """Posts copies of one event, each signed afresh."""
+
+    def __init__(self, url: str, key: bytes, body: bytes) -> None:
+        self._url = url
+        self._key = key
+        self._body = body
+        self._client = httpx2.Client(timeout=_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._client.close()
+
+    def send(self, times: int, concurrency: int) -> Iterator[str]:
+        """Yield each answer's status as it comes, or the name of what kept one from coming."""
+        with ThreadPoolExecutor(max_workers=concurrency) as pool:
+            for answer in as_completed([pool.submit(self._post) for _ in range(times)]):
+                yield answer.result()
+
+    def _post(self) -> str:
+        headers = {
+            "Authorization": self._key.decode(),
+            "Coinflow-Signature": sign(self._key, self._body, int(time.time())),
+            "Content-Type": "application/json",
+        }
+        try:
+            return str(self._client.post(self._url, content=self._body, headers=headers).status_code)
+        except httpx2.HTTPError as error:
+            return type(error).__name__

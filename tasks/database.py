@@ -1,0 +1,51 @@
+"""Connections to the event log and ledger, on SQLite and PostgreSQL alike."""
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+
+#: Seconds that a statement waits for another writer before it fails as transient.
+_LOCK_TIMEOUT = 10
+
+
+def connect(url: str) -> Engine:
+    """Return an engine whose transactions serialise writers and survive a loss of power."""
+    if not url.startswith("sqlite"):
+        return create_engine(
+            url,
+            # A connection that died while idle is replaced instead of failing the next task.
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "options": f"-c lock_timeout={_LOCK_TIMEOUT}s"},
+        )
+    engine = create_engine(url, connect_args={"timeout": _LOCK_TIMEOUT})
+    Path(engine.url.database or ".").parent.mkdir(parents=True, exist_ok=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT of the connection's dialect, which knows ON CONFLICT."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def insert_missing(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:
+    """Insert the rows whose unique key is not there yet; the others stay as they are."""
+    if rows:
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # sqlite3 would begin a transaction only at the first write: too late to keep what was read true.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    # A task is acknowledged after its commit, so the commit itself must be on the disk.
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Takes the write lock first: a read that turns into a write could otherwise fail half-way.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

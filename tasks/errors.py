@@ -1,0 +1,33 @@
+"""What can go wrong in a task, by what it means for a retry.
+
+A `PermanentError` fails the same way next time: it becomes a dead letter at once. Whatever
+`tasks.retries` calls transient is tried again. Each docstring tells an operator what to do.
+"""
+
+
+class PermanentError(Exception):
+    """Nothing was granted; mend what the message names, then replay the dead letter."""
+
+
+class PayloadInvalid(PermanentError):
+    """The event's data does not fit its event type."""
+
+
+class ItemMissing(PermanentError):
+    """`webhookInfo` names no item; put {"item": "<name in the price list>"} into it at checkout."""
+
+
+class ItemUnknown(PermanentError):
+    """`webhookInfo` names an item that the price list does not hold."""
+
+
+class QuantityInvalid(PermanentError):
+    """`webhookInfo.quantity` is not a whole number of 1 or more."""
+
+
+class PriceMismatch(PermanentError):
+    """The buyer paid another amount than the price list asks; the checkout may have been tampered with."""
+
+
+class WalletMissing(PermanentError):
+    """The event names no customer, so there is no wallet to grant to."""

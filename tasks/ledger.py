@@ -1,0 +1,88 @@
+"""The ledger: moves what a wallet holds to what a decision says, and keeps each move.
+
+The primary key of `grants` is the promise that a payment grants an item once.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from tasks.database import insert
+from tasks.decision import Decision
+from tasks.schema import GrantStatus, grants, ledger_entries
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a wallet holds of one payment."""
+
+    payment_id: str
+    item: str
+    wallet: str
+    quantity: int
+    status: GrantStatus
+
+    @property
+    def usable(self) -> int:
+        """How many the wallet's owner may use."""
+        return self.quantity if self.status is GrantStatus.GRANTED else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One move of a grant: what it became, and what the move added to the wallet."""
+
+    grant: Grant
+    added: int
+
+
+def entries_between(held: Mapping[str, Grant], decision: Decision, payment_id: str) -> list[Entry]:
+    """Return the moves from what is held, by item, to what the decision says; none if they agree."""
+    due: dict[str, Grant] = {}
+    if purchase := decision.purchase:
+        due[purchase.item] = Grant(
+            payment_id, purchase.item, purchase.wallet, purchase.quantity, GrantStatus.GRANTED
+        )
+    moves = []
+    for item in sorted(held.keys() | due.keys()):
+        before = held.get(item)
+        after = due.get(item)
+        stays = after is not None and before is not None and after.wallet == before.wallet
+        if before and not stays and before.status is not GrantStatus.REVOKED:
+            revoked = Grant(payment_id, item, before.wallet, before.quantity, GrantStatus.REVOKED)
+            moves.append(Entry(revoked, -before.usable))
+            before = revoked
+        if after and after != before:
+            moves.append(Entry(after, after.usable - (before.usable if before and stays else 0)))
+    return moves
+
+
+def held_grants(connection: Connection, payment_ids: Collection[str]) -> dict[str, dict[str, Grant]]:
+    """Return what is held of each payment, by item."""
+    held: dict[str, dict[str, Grant]] = {}
+    query = select(grants).where(grants.c.payment_id.in_(payment_ids))
+    for row in connection.execute(query):
+        grant = Grant(row.payment_id, row.item, row.wallet, row.quantity, GrantStatus(row.status))
+        held.setdefault(row.payment_id, {})[row.item] = grant
+    return held
+
+
+def append(connection: Connection, moves: Collection[tuple[Entry, int]], now: datetime) -> None:
+    """Write the moves, each with the id of the event that caused it."""
+    if not moves:
+        return
+    upsert = insert(connection, grants)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[grants.c.payment_id, grants.c.item],
+        set_={name: upsert.excluded[name] for name in ("wallet", "quantity", "status")},
+    )
+    connection.execute(upsert, [{**asdict(entry.grant), "granted_at": now} for entry, _ in moves])
+    connection.execute(
+        ledger_entries.insert(),
+        [
+            {**asdict(entry.grant), "quantity": entry.added, "event_id": event_id, "created_at": now}
+            for entry, event_id in moves
+        ],
+    )

@@ -1,0 +1,12 @@
+"""Alembic's environment: migrates the database that the tasks use."""
+
+from alembic import context
+
+from tasks.database import connect
+from tasks.schema import metadata
+from tasks.settings import Settings
+
+with connect(Settings.load().database_url).connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()

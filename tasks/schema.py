@@ -1,0 +1,154 @@
+"""The tables. Received, handled and granted are separate facts, each under a unique key of its own."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class RunState(StrEnum):
+    """How far a handler has come with an event."""
+
+    PENDING = "pending"
+    DONE = "done"
+    DEAD = "dead"
+
+
+class GrantStatus(StrEnum):
+    """What a wallet may do with what it was granted."""
+
+    GRANTED = "granted"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite keeps no zone of its own."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Store as UTC."""
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Return as UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+# SQLite numbers rows by itself only in a column of type INTEGER.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: What Coinflow sent, once per event however many copies came.
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("event_type", Text, nullable=False),
+    Column("payment_id", Text),
+    Column("created", Text, nullable=False),
+    Column("received_at", Timestamp, nullable=False),
+    Column("body", Text, nullable=False),
+    Index(None, "payment_id"),
+    Index(None, "event_type", "id"),
+    Index(None, "received_at"),
+)
+
+#: One row per payment: what its events decide, and the lock under which its ledger moves.
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("decision", Text, nullable=False),
+    Column("updated_at", Timestamp, nullable=False),
+)
+
+#: What a wallet holds. The primary key is the promise: a payment grants an item once.
+grants = Table(
+    "grants",
+    metadata,
+    Column("payment_id", Text, ForeignKey("payments.id"), primary_key=True),
+    Column("item", Text, primary_key=True),
+    Column("wallet", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("granted_at", Timestamp, nullable=False),
+    Index(None, "wallet"),
+)
+
+#: Every move of a grant, in order, with the event that caused it. Rows are only ever added.
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("payment_id", Text, ForeignKey("payments.id"), nullable=False),
+    Column("item", Text, nullable=False),
+    Column("wallet", Text, nullable=False),
+    # What this entry adds to the wallet; the entries of a grant add up to what may be used of it.
+    Column("quantity", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("event_id", _Id, ForeignKey("events.id"), nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Index(None, "payment_id", "id"),
+)
+
+#: Whether a handler is through with an event.
+handler_runs = Table(
+    "handler_runs",
+    metadata,
+    Column("event_id", _Id, ForeignKey("events.id"), primary_key=True),
+    Column("handler", Text, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("sent_at", Timestamp, nullable=False),
+    Column("finished_at", Timestamp),
+)
+# Holds unfinished runs alone, so that a sweep costs the same however many are finished.
+Index(
+    "ix_handler_runs_pending",
+    handler_runs.c.sent_at,
+    postgresql_where=handler_runs.c.state == RunState.PENDING.value,
+    sqlite_where=handler_runs.c.state == RunState.PENDING.value,
+)
+
+#: What a handler failed at for good, and why.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("event_id", _Id, ForeignKey("events.id"), nullable=False),
+    Column("handler", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("traceback", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failed_at", Timestamp, nullable=False),
+    UniqueConstraint("event_id", "handler"),
+    Index(None, "failed_at"),
+)

@@ -1,0 +1,31 @@
+"""Shared set-up: no test sees the developer's environment or `.env`."""
+
+import os
+
+#: Names of the contract that would lead a test to somebody's real servers.
+_NAMES = (
+    "BROKER_URL",
+    "CATALOG_PATH",
+    "CELERY_BROKER_URL",
+    "CLOUDAMQP_URL",
+    "COINFLOW_API_KEY",
+    "COINFLOW_MERCHANT_IDS",
+    "COINFLOW_REQUIRE_SIGNATURE",
+    "COINFLOW_SIGNATURE_TOLERANCE",
+    "COINFLOW_VALIDATION_KEY",
+    "DATABASE_URL",
+    "EMBEDDED_BROKER_PATH",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "MAX_BODY_BYTES",
+    "PORT",
+    "RABBITMQ_URL",
+    "REDIS_URL",
+    "WEBHOOK_PATH",
+    "WEB_CONCURRENCY",
+)
+
+# Before any test module is imported: celeryconfig reads the environment when it is.
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+for _name in _NAMES:
+    os.environ.pop(_name, None)

@@ -1,0 +1,19 @@
+"""Waiting for a condition with a deadline, in place of sleeps."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(condition: Callable[[], T], *, seconds: float, what: str) -> T:
+    """Return the condition's first true value; fail with `what` when it has none in time."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Not within {seconds:g} s: {what} (last: {value!r})")
+        pause.wait(0.02)
+    return value
