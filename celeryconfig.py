@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from dotenv import load_dotenv
 from kombu import Exchange, Queue
+from kombu.transport import TRANSPORT_ALIASES
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -127,7 +128,9 @@ elif _scheme.startswith("redis"):
         "socket_keepalive": True,
     }
 else:
-    broker_url = "tasks.embedded_broker:Transport://"
+    # kombu loads a transport by its name, so neither side imports it.
+    TRANSPORT_ALIASES["embedded"] = "tasks.embedded_broker:Transport"
+    broker_url = "embedded://"
     broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
 
 broker_connection_timeout = 3
