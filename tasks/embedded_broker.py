@@ -6,6 +6,7 @@ deletes it, and an owner that has died is unmarked by whoever notices. Celery lo
 
 import fcntl
 import json
+import math
 import os
 import random
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+from celery.worker import state
 from kombu.transport import virtual
 
 _SCHEMA = """
@@ -375,6 +377,23 @@ class Transport(virtual.Transport):
     polling_interval = 0.05
     connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)
     implements = virtual.Transport.implements.extend(exchange_type=frozenset(["direct", "topic", "fanout"]))
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **_options: Any) -> None:
+        """Deliver a message. Raises TimeoutError when none comes in `timeout` seconds.
+
+        A worker without an event loop looks only between two calls whether it was asked to stop, and makes
+        one call more before it does; so a call ends early then.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                super().drain_events(connection, timeout=self.polling_interval)
+            except TimeoutError:
+                stopping = {state.should_stop, state.should_terminate} - {None, False}
+                if stopping or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
 
     def driver_version(self) -> str:
         """Return SQLite's version."""
