@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock clean
+.PHONY: help run test bench lint lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 
 test: .venv/installed ## Run the tests
 	pytest
+
+bench: .venv/installed ## Measure the time from the 200 to the grant, on what the environment names
+	python -m benchmarks.latency
 
 lint: .venv/installed ## Check style, types and the boundaries between modules
 	ruff check

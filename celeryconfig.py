@@ -130,7 +130,7 @@ elif _scheme.startswith("redis"):
 else:
     # kombu loads a transport by its name, so neither side imports it.
     TRANSPORT_ALIASES["embedded"] = "tasks.embedded_broker:Transport"
-    broker_url = "embedded://"
+    broker_url = "embedded://localhost"
     broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
 
 broker_connection_timeout = 3

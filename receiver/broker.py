@@ -27,9 +27,8 @@ class Broker:
         self._app.send_task(
             INTAKE_TASK,
             args=[list(events)],
-            # What monitors show in place of the events, which hold personal data.
+            # What logs and monitors show in place of the events, which hold personal data.
             argsrepr=f"<{len(events)} events>",
-            kwargsrepr="{}",
             confirm_timeout=CONFIRM_TIMEOUT,
         )
 

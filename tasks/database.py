@@ -11,15 +11,19 @@ _LOCK_TIMEOUT = 10
 
 
 def connect(url: str) -> Engine:
-    """Return an engine whose transactions serialise writers and survive a loss of power."""
+    """Return an engine whose transactions serialise writers and survive a loss of power.
+
+    Its errors hide the statements' parameters, which hold personal data and end up in logs.
+    """
     if not url.startswith("sqlite"):
         return create_engine(
             url,
+            hide_parameters=True,
             # A connection that died while idle is replaced instead of failing the next task.
             pool_pre_ping=True,
             connect_args={"connect_timeout": 5, "options": f"-c lock_timeout={_LOCK_TIMEOUT}s"},
         )
-    engine = create_engine(url, connect_args={"timeout": _LOCK_TIMEOUT})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _LOCK_TIMEOUT})
     Path(engine.url.database or ".").parent.mkdir(parents=True, exist_ok=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

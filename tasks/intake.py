@@ -8,7 +8,7 @@ import structlog
 from celery import Task
 from sqlalchemy import Connection, select
 
-from celeryconfig import CONFIRM_TIMEOUT, INTAKE_TASK
+from celeryconfig import INTAKE_TASK
 from tasks.celery import app, engine
 from tasks.database import insert_missing
 from tasks.dead_letters import bury
@@ -29,7 +29,7 @@ class Delivery(TypedDict):
     received_at: str
 
 
-@app.task(name=INTAKE_TASK, bind=True)
+@app.task(name=INTAKE_TASK, bind=True, shown_arguments="<events>")
 def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
     """Store the events and send those that are not through yet to their handlers.
 
@@ -37,7 +37,8 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
     stored holds up no other.
     """
     if len(deliveries) > 1 and (self.request.delivery_info or {}).get("redelivered"):
-        _split(deliveries)
+        for delivery in deliveries:
+            self.delay([delivery])
         return
     try:
         with engine().begin() as connection:
@@ -48,22 +49,11 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
         if len(deliveries) == 1:
             raise
         _log.exception("intake.split", events=len(deliveries))
-        _split(deliveries)
+        for delivery in deliveries:
+            self.delay([delivery])
         return
     if payment_ids:
         fulfil_payments.delay(payment_ids)
-
-
-def _split(deliveries: Sequence[Delivery]) -> None:
-    for delivery in deliveries:
-        # As the receiver sends them: monitors see how many events, not what they hold.
-        app.send_task(
-            INTAKE_TASK,
-            args=[[delivery]],
-            argsrepr="<1 event>",
-            kwargsrepr="{}",
-            confirm_timeout=CONFIRM_TIMEOUT,
-        )
 
 
 def store(connection: Connection, deliveries: Sequence[Delivery]) -> list[str]:

@@ -33,8 +33,12 @@ class ReliableTask(Task[..., None]):
     retry_backoff = BACKOFF
     retry_backoff_max = BACKOFF_LIMIT
     retry_jitter = True
+    #: What logs and monitors show in place of arguments that hold personal data.
+    shown_arguments: str | None = None
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         """Send the task, waiting a bounded time for the broker's confirm; retries come this way too."""
         options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
+        if self.shown_arguments:
+            options.setdefault("argsrepr", self.shown_arguments)
         return super().apply_async(*args, **options)

@@ -75,7 +75,7 @@ class Stack:
                     start_new_session=True,
                 )
         if "web" in names:
-            wait_until(self._is_ready, seconds=30, what=f"/readyz answers 200\n{self.log('web')}")
+            wait_until(self._is_ready, seconds=30, what="/readyz answers 200", log=lambda: self.log("web"))
 
     def release(self) -> None:
         """Run the Procfile's release step."""

@@ -8,12 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], *, seconds: float, what: str) -> T:
-    """Return the condition's first true value; fail with `what` when it has none in time."""
+def wait_until(condition: Callable[[], T], *, seconds: float, what: str, log: Callable[[], str] = str) -> T:
+    """Return the condition's first true value; fail with `what` and the log when it has none in time."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"Not within {seconds:g} s: {what} (last: {value!r})")
+            raise AssertionError(f"Not within {seconds:g} s: {what} (last: {value!r})\n{log()}")
         pause.wait(0.02)
     return value

@@ -33,9 +33,7 @@ _WELCOME = """
 
 _NOT_READY = """
   Not ready after {patience:.0f} seconds. http://localhost:{port}/readyz: {receiver}; Flower: {flower}.
-  Look at what web.1, worker.1 and flower.1 say above, or ask
-
-    .venv/bin/coinflowctl doctor
+  Look at what web.1, worker.1 and flower.1 say above.
 """
 
 

@@ -6,7 +6,9 @@ from tasks.database import connect
 from tasks.schema import metadata
 from tasks.settings import Settings
 
-with connect(Settings.load().database_url).connect() as connection:
+engine = connect(Settings.load().database_url)
+with engine.connect() as connection:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
+engine.dispose()

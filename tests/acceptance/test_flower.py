@@ -35,5 +35,5 @@ def test_flower_shows_tasks_by_speaking_names_without_payloads(stack: Stack, flo
         done = {task["name"] for task in flower_tasks() if task["state"] == "SUCCESS"}
         return {"tasks.intake.store_events", "tasks.fulfilment.fulfil_payments"} <= done
 
-    wait_until(succeeded, seconds=30, what=f"Flower shows both tasks\n{stack.log('flower')}")
+    wait_until(succeeded, seconds=30, what="Flower shows both tasks", log=lambda: stack.log("flower"))
     assert "seen-in-flower" not in json.dumps(flower_tasks())

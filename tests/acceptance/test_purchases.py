@@ -16,7 +16,9 @@ def granted(stack: Stack, wallet: str, count: int = 1) -> list[dict[str, Any]]:
         held = stack.wallet(wallet)
         return held if len(held) >= count else []
 
-    return wait_until(items, seconds=20, what=f"{wallet} holds {count} grants\n{stack.log('worker')}")
+    return wait_until(
+        items, seconds=20, what=f"{wallet} holds {count} grants", log=lambda: stack.log("worker")
+    )
 
 
 def settled(stack: Stack, payment_id: str) -> Any:

@@ -1,0 +1,142 @@
+"""Intake and fulfilment against real databases."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+
+from tasks.catalog import Catalog, Item, Price
+from tasks.cli.samples import apply, sample, with_identity
+from tasks.fulfilment import fulfil
+from tasks.intake import Delivery, store
+from tasks.schema import dead_letters, events, grants, handler_runs, ledger_entries
+
+PRICES = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})
+
+
+def delivery(payment_id: str = "pay", event_type: str = "Settled", **changes: Any) -> Delivery:
+    packet = sample(event_type)
+    with_identity(packet, payment_id=payment_id, wallet="alice")
+    for path, value in changes.items():
+        apply(packet, path.replace("__", "."), json.dumps(value))
+    return {"body": json.dumps(packet), "received_at": datetime.now(UTC).isoformat()}
+
+
+def take_in(engine: Engine, *deliveries: Delivery) -> list[str]:
+    with engine.begin() as connection:
+        return store(connection, deliveries)
+
+
+def run(engine: Engine, payment_ids: list[str], prices: Catalog = PRICES) -> None:
+    with engine.begin() as connection:
+        fulfil(connection, prices, payment_ids)
+
+
+def count(engine: Engine, table: Any) -> int:
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def states(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(
+            connection.execute(select(handler_runs.c.state).order_by(handler_runs.c.event_id)).scalars()
+        )
+
+
+def test_a_copy_is_stored_once_and_routed_only_while_unfinished(engine: Engine) -> None:
+    event = delivery()
+    assert take_in(engine, event, event) == ["pay"]
+    assert take_in(engine, event) == ["pay"]
+    run(engine, ["pay"])
+    assert take_in(engine, event) == []
+    assert count(engine, events) == 1
+    assert states(engine) == ["done"]
+
+
+def test_a_copy_in_another_spelling_is_the_same_event(engine: Engine) -> None:
+    event = delivery()
+    turned = {"body": json.dumps(dict(reversed(json.loads(event["body"]).items())), indent=3)}
+    take_in(engine, event)
+    take_in(engine, {**event, "body": turned["body"]})
+    assert count(engine, events) == 1
+
+
+def test_fulfilment_run_again_moves_nothing(engine: Engine) -> None:
+    take_in(engine, delivery())
+    for _ in range(3):
+        run(engine, ["pay"])
+    assert (count(engine, grants), count(engine, ledger_entries)) == (1, 1)
+
+
+def test_settled_twice_under_one_payment_id_is_one_grant(engine: Engine) -> None:
+    take_in(engine, delivery(created="2026-09-01T10:00:00Z"), delivery(created="2026-09-01T10:00:05Z"))
+    run(engine, ["pay"])
+    assert (count(engine, events), count(engine, grants), count(engine, ledger_entries)) == (2, 1, 1)
+    assert states(engine) == ["done", "done"]
+
+
+def test_a_permanent_error_fails_no_neighbour(engine: Engine) -> None:
+    take_in(engine, delivery("good"), delivery("bad", data__subtotal__cents=1), delivery("fine"))
+    run(engine, ["bad", "fine", "good"])
+    with engine.connect() as connection:
+        assert set(connection.execute(select(grants.c.payment_id)).scalars()) == {"good", "fine"}
+        letter = connection.execute(select(dead_letters)).one()
+    assert (letter.error, letter.attempts) == ("PriceMismatch", 1)
+    assert "500" in letter.message
+
+
+def test_a_dead_letter_that_succeeds_later_is_gone(engine: Engine) -> None:
+    take_in(engine, delivery(data__subtotal__cents=700))
+    run(engine, ["pay"])
+    assert states(engine) == ["dead"]
+    run(engine, ["pay"], Catalog(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
+    assert count(engine, grants) == 1
+
+
+def test_an_event_without_a_payment_id_is_a_dead_letter_that_names_the_field(engine: Engine) -> None:
+    assert take_in(engine, delivery(data__id=None)) == []
+    with engine.connect() as connection:
+        letter = connection.execute(select(dead_letters)).one()
+    assert letter.error == "PayloadInvalid"
+    assert "data.id" in letter.message
+    assert states(engine) == ["dead"]
+
+
+def test_an_unknown_event_type_is_stored_without_a_handler(engine: Engine) -> None:
+    assert take_in(engine, delivery(event_type="Some Future Event")) == []
+    assert (count(engine, events), count(engine, handler_runs)) == (1, 0)
+
+
+def test_names_that_no_column_could_hold_are_stored_all_the_same(engine: Engine) -> None:
+    odd = delivery(event_type="\0" + "x" * 10_000, created="\0", data__id="\0" * 5_000)
+    take_in(engine, odd, delivery(data__id="y" * 10_000), delivery(data__id="\0"))
+    assert count(engine, events) == 3
+    assert states(engine) == ["dead", "dead"]
+
+
+def test_a_price_that_changed_later_takes_nothing_back(engine: Engine) -> None:
+    take_in(engine, delivery(created="2026-09-01T10:00:00Z"))
+    run(engine, ["pay"])
+    take_in(engine, delivery(created="2026-09-01T10:00:05Z"))
+    run(engine, ["pay"], Catalog(items={"sword": Item(price=Price(cents=900, currency="USD"))}))
+    assert states(engine) == ["done", "done"]
+    assert count(engine, grants) == 1
+
+
+def test_many_workers_at_once_grant_once_per_payment(engine: Engine) -> None:
+    payment_ids = [f"pay-{number}" for number in range(8)]
+    deliveries = [delivery(payment_id) for payment_id in payment_ids]
+
+    def work(turn: int) -> None:
+        # Each worker has the lists in an order of its own, as redelivered groups have.
+        ordered = deliveries[turn % 8 :] + deliveries[: turn % 8]
+        take_in(engine, *ordered)
+        run(engine, payment_ids[:: 1 if turn % 2 else -1])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert (count(engine, events), count(engine, grants), count(engine, ledger_entries)) == (8, 8, 8)
+    assert set(states(engine)) == {"done"}
