@@ -165,6 +165,12 @@ class Channel(virtual.Channel):
 
     # -------------------------------------------------------------- queues
 
+    def prepare_queue_arguments(self, arguments: dict[str, Any] | None, **limits: Any) -> dict[str, Any]:
+        """Return a queue's limits, given in seconds, in milliseconds under the names of RabbitMQ."""
+        names = {"expires": "x-expires", "message_ttl": "x-message-ttl"}
+        given = {name: limits[limit] * 1000 for limit, name in names.items() if limits.get(limit) is not None}
+        return {**(arguments or {}), **given}
+
     def _new_queue(self, queue: str, **options: Any) -> None:
         arguments = options.get("arguments") or {}
         ttl, expires = arguments.get("x-message-ttl"), arguments.get("x-expires")

@@ -1,0 +1,299 @@
+"""The embedded broker keeps a message until it is acknowledged, whoever dies."""
+
+import itertools
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection, Consumer, Exchange, Producer, Queue
+from kombu.message import Message
+from kombu.transport import TRANSPORT_ALIASES
+
+from tasks.embedded_broker import BrokerFile
+from tests.stack import ROOT
+from tests.waiting import wait_until
+
+TRANSPORT_ALIASES["embedded"] = "tasks.embedded_broker:Transport"
+
+TOPIC = Exchange("topic", type="topic")
+DEAD = Exchange("dead", type="topic")
+WORK = Queue(
+    "work",
+    TOPIC,
+    routing_key="work",
+    queue_arguments={"x-dead-letter-exchange": "dead", "x-delivery-limit": 3},
+)
+DEAD_QUEUE = Queue("dead", DEAD, routing_key="#")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "var" / "broker.sqlite3"
+
+
+@pytest.fixture
+def connect(path: Path) -> Iterator[Callable[[], Connection]]:
+    connections = []
+
+    def new() -> Connection:
+        connections.append(Connection("embedded://localhost", transport_options={"path": str(path)}))
+        return connections[-1]
+
+    yield new
+    for connection in connections:
+        connection.release()
+
+
+def publish(connection: Connection, *bodies: object, queue: Queue = WORK, **options: Any) -> None:
+    with connection.channel() as channel:
+        producer = Producer(channel, exchange=queue.exchange, routing_key=queue.routing_key)
+        for body in bodies:
+            producer.publish(body, declare=[queue], **options)
+
+
+def take(connection: Connection, count: int = 1, *, queue: Queue = WORK, seconds: float = 5) -> list[Message]:
+    """Take messages and leave them unacknowledged; fewer if no more come in time."""
+    taken: list[Message] = []
+    consumer = Consumer(connection.channel(), [queue], on_message=taken.append, prefetch_count=count)
+    consumer.consume()
+    try:
+        while len(taken) < count:
+            connection.drain_events(timeout=seconds)
+    except TimeoutError:
+        pass
+    return taken
+
+
+def in_another_process(path: Path, code: str) -> subprocess.Popen[str]:
+    """Run code that has `publish`, `take` and a `connection` to the broker."""
+    program = f"""
+import os, sys, time
+from tests.integration.test_embedded_broker import *
+connection = Connection("embedded://localhost", transport_options={{"path": {str(path)!r}}})
+{textwrap.dedent(code)}
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    )
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as file:
+        return int(file.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+
+def test_messages_come_in_order_and_are_gone_when_acknowledged(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    connection = connect()
+    publish(connection, *range(10))
+    taken = take(connection, 10)
+    assert [message.payload for message in taken] == list(range(10))
+    assert rows(path) == 10
+    for message in taken:
+        message.ack()
+    assert rows(path) == 0
+
+
+def test_a_taken_message_is_nobody_elses(connect: Callable[[], Connection]) -> None:
+    publish(connect(), "only")
+    first = connect()
+    assert take(first)
+    assert take(connect(), seconds=0.3) == []
+
+
+def test_a_closed_channel_gives_back_what_it_had(connect: Callable[[], Connection]) -> None:
+    publish(connect(), "kept")
+    first = connect()
+    assert take(first)[0].delivery_info["redelivered"] is False
+    first.release()
+    (again,) = take(connect())
+    assert again.payload == "kept"
+    assert again.delivery_info["redelivered"] is True
+    assert dict[str, object](again.headers) == {"x-delivery-count": 1}
+
+
+@pytest.mark.parametrize("orphan", [False, True], ids=["alone", "with a child that lives on"])
+def test_what_a_killed_process_had_comes_to_the_next(
+    connect: Callable[[], Connection], path: Path, *, orphan: bool
+) -> None:
+    publish(connect(), "kept")
+    owner = in_another_process(
+        path,
+        f"""
+        assert take(connection)
+        if {orphan} and not (child := os.fork()):
+            time.sleep(60)
+        print(child if {orphan} else 0, flush=True)
+        time.sleep(60)
+        """,
+    )
+    child = int(line(owner))
+    try:
+        assert take(connect(), seconds=0.3) == []
+        owner.kill()
+        owner.wait(timeout=10)
+        (again,) = take(connect())
+        assert again.payload == "kept"
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+        end(owner)
+
+
+def test_two_processes_share_500_messages_without_a_copy(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    publish(connect(), *range(500))
+    code = """
+    print("ready", flush=True)
+    sys.stdin.readline()
+    while taken := take(connection, 5, seconds=0.5):
+        print(*(message.payload for message in taken), flush=True)
+        for message in taken:
+            message.ack()
+    """
+    workers = [in_another_process(path, code) for _ in range(2)]
+    assert [line(worker) for worker in workers] == ["ready", "ready"]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    shares = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    assert all(shares)
+    assert sorted(map(int, itertools.chain(*shares))) == list(range(500))
+    assert rows(path) == 0
+
+
+def test_a_requeued_message_comes_again(connect: Callable[[], Connection]) -> None:
+    connection = connect()
+    publish(connection, "again")
+    take(connection)[0].requeue()
+    assert take(connect())[0].payload == "again"
+
+
+def test_a_rejected_message_goes_to_the_dead_letter_exchange(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    connection = connect()
+    DEAD_QUEUE(connection.default_channel).declare()
+    publish(connection, "dead")
+    take(connection)[0].reject()
+    (letter,) = take(connect(), queue=DEAD_QUEUE)
+    assert letter.payload == "dead"
+    assert rows(path) == 1
+
+
+def test_a_message_over_its_delivery_limit_is_a_dead_letter(connect: Callable[[], Connection]) -> None:
+    connection = connect()
+    DEAD_QUEUE(connection.default_channel).declare()
+    publish(connection, "poison")
+    for _ in range(4):
+        take(connection)[0].requeue()
+    assert take(connection, seconds=0.3) == []
+    assert take(connect(), queue=DEAD_QUEUE)[0].payload == "poison"
+
+
+@pytest.mark.parametrize("kind", ["topic", "fanout"])
+def test_other_processes_queues_get_their_copies(
+    connect: Callable[[], Connection], path: Path, kind: str
+) -> None:
+    exchange = Exchange("news", type=kind)
+    here = Queue("here", exchange, routing_key="task.#")
+    here(connect().default_channel).declare()
+    there = in_another_process(
+        path,
+        f"""
+        queue = Queue("there", Exchange("news", type={kind!r}), routing_key="task.*")
+        queue(connection.default_channel).declare()
+        print("bound", flush=True)
+        print(take(connection, queue=queue)[0].payload, flush=True)
+        """,
+    )
+    try:
+        assert line(there) == "bound"
+        with connect().channel() as channel:
+            Producer(channel, exchange=exchange).publish("hello", routing_key="task.sent")
+        assert line(there) == "hello"
+        assert take(connect(), queue=here)[0].payload == "hello"
+    finally:
+        end(there)
+
+
+def test_messages_for_a_monitor_that_died_do_not_pile_up(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    monitor = Queue("monitor", Exchange("news", type="fanout"), expires=0.2, message_ttl=0.2)
+    monitor(connect().default_channel).declare()
+    publish(connect(), *range(10), queue=monitor, delivery_mode=1)
+
+    def swept() -> bool:
+        take(connect(), seconds=0.1)
+        return rows(path) == 0
+
+    wait_until(swept, seconds=10, what="the monitor's messages are gone")
+    publish(connect(), *range(10), queue=Queue("other", monitor.exchange), delivery_mode=1)
+    assert rows(path) == 10
+
+
+def test_taking_looks_at_no_other_message_of_a_backlog(connect: Callable[[], Connection], path: Path) -> None:
+    publish(connect(), "first")
+    with closing(sqlite3.connect(path)) as file:
+        plan = file.execute(
+            "EXPLAIN QUERY PLAN "
+            "SELECT id FROM messages WHERE queue = 'work' AND owner IS NULL ORDER BY id LIMIT 1"
+        ).fetchall()
+    assert "messages_ready" in str(plan)
+    assert "TEMP B-TREE" not in str(plan)
+
+
+def test_a_fork_has_an_owner_of_its_own(connect: Callable[[], Connection], path: Path) -> None:
+    connection = connect()
+    publish(connection, "parent's")
+    (message,) = take(connection)
+    child = os.fork()
+    if not child:
+        with Connection("embedded://localhost", transport_options={"path": str(path)}) as forked:
+            os._exit(len(take(forked, seconds=1.5)))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    message.ack()
+    assert rows(path) == 0
+
+
+def test_a_file_that_cannot_be_written_is_an_error_for_the_publisher(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    connection = connect()
+    publish(connection, "one")
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(connection.connection_errors):
+            publish(connection, "two")
+    publish(connection, "three")
+    assert rows(path) == 2
+
+
+def test_a_persistent_message_is_flushed_to_the_disk(path: Path) -> None:
+    file = BrokerFile(path)
+    for durable, level in ((True, 2), (False, 1)):
+        with file.transaction(durable=durable) as transaction:
+            assert transaction.execute("PRAGMA synchronous").fetchone()[0] == level
