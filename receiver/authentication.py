@@ -50,7 +50,8 @@ class Authenticator:
             raise AuthenticationError("Coinflow-Signature is required.")
 
     def _knows(self, authorization: str) -> bool:
-        given = authorization.encode("utf-8", "surrogateescape")
+        # The bytes as they came: an HTTP server reads a header's bytes as Latin-1.
+        given = authorization.encode("latin-1", "backslashreplace")
         # A sum compares with every key: the time taken does not tell which one matched.
         return sum(hmac.compare_digest(given, key) for key in self.keys) > 0
 

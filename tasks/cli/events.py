@@ -6,7 +6,7 @@ import click
 from pydantic_core import from_json
 from sqlalchemy import Select, case, func, select
 
-from tasks.cli.output import database, json_option, print_json, print_table
+from tasks.cli.output import database, json_option, print_json, print_table, rows
 from tasks.schema import RunState, dead_letters, handler_runs
 from tasks.schema import events as event_table
 
@@ -47,11 +47,11 @@ def list_events(
     if until is not None:
         query = query.where(event_table.c.received_at < until.replace(tzinfo=UTC))
     with database() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()][::-1]
+        listed = rows(connection, query)[::-1]
     if as_json:
-        print_json(rows)
+        print_json(listed)
     else:
-        print_table("Events", rows)
+        print_table("Events", listed)
 
 
 @events.command()
@@ -59,47 +59,33 @@ def list_events(
 @json_option
 def show(event_id: int, *, as_json: bool) -> None:
     """Show the event with the number EVENT_ID: what came and what became of it."""
+    event = summaries().add_columns(event_table.c.key, event_table.c.body).where(event_table.c.id == event_id)
     runs = select(
         handler_runs.c.handler, handler_runs.c.state, handler_runs.c.sent_at, handler_runs.c.finished_at
-    )
+    ).where(handler_runs.c.event_id == event_id)
     letters = select(
         dead_letters.c.handler,
         dead_letters.c.error,
         dead_letters.c.message,
         dead_letters.c.attempts,
         dead_letters.c.failed_at,
-    )
+    ).where(dead_letters.c.event_id == event_id)
     with database() as connection:
-        row = (
-            connection.execute(
-                summaries()
-                .add_columns(event_table.c.key, event_table.c.body)
-                .where(event_table.c.id == event_id)
-            )
-            .mappings()
-            .one_or_none()
-        )
-        if row is None:
+        found = rows(connection, event)
+        if not found:
             raise click.ClickException(f"There is no event {event_id}; `coinflowctl events list` names them.")
-        document = {
-            **row,
-            "body": from_json(row["body"]),
-            "handler_runs": [
-                dict(run)
-                for run in connection.execute(runs.where(handler_runs.c.event_id == event_id)).mappings()
-            ],
-            "dead_letters": [
-                dict(each)
-                for each in connection.execute(letters.where(dead_letters.c.event_id == event_id)).mappings()
-            ],
-        }
+        fates = {"handler_runs": rows(connection, runs), "dead_letters": rows(connection, letters)}
+    (summary,) = found
+    body = from_json(summary.pop("body"))
     if as_json:
-        print_json(document)
+        print_json({**summary, "body": body, **fates})
         return
-    print_table(f"Event {event_id}", [{k: v for k, v in document.items() if not isinstance(v, (list, dict))}])
-    print_table("Handlers", document["handler_runs"])
-    print_table("Dead letters", document["dead_letters"])
-    print_json(document["body"])
+    # The key tells a person nothing and would fill the line.
+    summary.pop("key")
+    print_table(f"Event {event_id}", [summary])
+    print_table("Handlers", fates["handler_runs"])
+    print_table("Dead letters", fates["dead_letters"])
+    print_json(body)
 
 
 def summaries() -> Select[tuple[object, ...]]:

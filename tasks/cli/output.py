@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from tasks.database import connect
@@ -37,6 +38,11 @@ def database() -> Iterator[Connection]:
         engine.dispose()
 
 
+def rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    """Return a query's rows, each by the names of its columns."""
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def print_json(document: object) -> None:
     """Print a document; times as ISO 8601."""
     click.echo(json.dumps(document, indent=2, default=str))
@@ -52,5 +58,11 @@ def print_table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         # Text, because what came from outside must not be read as markup.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     Console().print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)

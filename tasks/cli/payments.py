@@ -4,7 +4,7 @@ import click
 from sqlalchemy import select
 
 from tasks.cli.events import summaries
-from tasks.cli.output import database, json_option, print_json, print_table
+from tasks.cli.output import database, json_option, print_json, print_table, rows
 from tasks.schema import dead_letters, events, ledger_entries
 from tasks.schema import payments as payment_table
 
@@ -38,25 +38,20 @@ def show(payment_id: str, *, as_json: bool) -> None:
         .where(events.c.payment_id == payment_id)
         .order_by(dead_letters.c.id)
     )
+    decided = select(payment_table.c.decision).where(payment_table.c.id == payment_id)
     with database() as connection:
-        came = (
-            connection.execute(summaries().where(events.c.payment_id == payment_id).order_by(events.c.id))
-            .mappings()
-            .all()
-        )
+        came = rows(connection, summaries().where(events.c.payment_id == payment_id).order_by(events.c.id))
         if not came:
             raise click.ClickException(f"No event of payment {payment_id} has come.")
-        decision = connection.execute(
-            select(payment_table.c.decision).where(payment_table.c.id == payment_id)
-        ).scalar_one_or_none()
+        decision = connection.execute(decided).scalar_one_or_none()
         story = {
-            "events": [dict(row) for row in came],
-            "ledger_entries": [dict(row) for row in connection.execute(entries).mappings()],
-            "dead_letters": [dict(row) for row in connection.execute(letters).mappings()],
+            "events": came,
+            "ledger_entries": rows(connection, entries),
+            "dead_letters": rows(connection, letters),
         }
     if as_json:
         print_json({"payment_id": payment_id, "decision": decision, **story})
         return
     click.echo(f"Payment {payment_id}: {decision or 'not decided yet'}")
-    for title, rows in story.items():
-        print_table(title.replace("_", " ").capitalize(), rows)
+    for title, facts in story.items():
+        print_table(title.replace("_", " ").capitalize(), facts)

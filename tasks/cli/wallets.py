@@ -3,7 +3,7 @@
 import click
 from sqlalchemy import select
 
-from tasks.cli.output import database, json_option, print_json, print_table
+from tasks.cli.output import database, json_option, print_json, print_table, rows
 from tasks.schema import grants
 
 
@@ -23,7 +23,7 @@ def show(wallet: str, *, as_json: bool) -> None:
         .order_by(grants.c.granted_at, grants.c.payment_id, grants.c.item)
     )
     with database() as connection:
-        items = [dict(row) for row in connection.execute(query).mappings()]
+        items = rows(connection, query)
     if as_json:
         print_json({"wallet": wallet, "items": items})
     else:
