@@ -97,11 +97,12 @@ class Environment(BaseSettings):
 
 
 def _variable(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str:
+    """Name the variable that holds a faulty field: of several that may, the one that is set."""
     name = str(location[0])
-    alias = settings.model_fields[name].validation_alias if name in settings.model_fields else None
-    if isinstance(alias, AliasChoices):
-        choices = [str(choice) for choice in alias.choices]
-        return next((choice for choice in choices if os.environ.get(choice)), choices[0])
+    for field in settings.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices) and name in field.validation_alias.choices:
+            choices = [str(choice) for choice in field.validation_alias.choices]
+            return next((choice for choice in choices if os.environ.get(choice)), name)
     return name.upper()
 
 

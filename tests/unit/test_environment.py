@@ -1,0 +1,98 @@
+import importlib
+import os
+from collections.abc import Iterator
+
+import pytest
+
+import celeryconfig
+from receiver.settings import Settings as ReceiverSettings
+from tasks.settings import Settings as TaskSettings
+
+
+@pytest.fixture(autouse=True)
+def _reload() -> Iterator[None]:
+    """Leave celeryconfig as the other tests expect it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    importlib.reload(celeryconfig)
+
+
+def complaint(settings: type[ReceiverSettings | TaskSettings]) -> str:
+    with pytest.raises(SystemExit) as stop:
+        settings.load()
+    return str(stop.value)
+
+
+def test_one_message_names_every_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PORT": "eighty",
+        "MAX_BODY_BYTES": "0",
+        "COINFLOW_REQUIRE_SIGNATURE": "perhaps",
+        "WEBHOOK_PATH": "hooks",
+        "CLOUDAMQP_URL": "http://secret:secret@host",
+        "LOG_FORMAT": "xml",
+    }.items():
+        monkeypatch.setenv(name, value)
+    said = complaint(ReceiverSettings)
+    for name in (
+        "COINFLOW_VALIDATION_KEY",
+        "PORT",
+        "MAX_BODY_BYTES",
+        "COINFLOW_REQUIRE_SIGNATURE",
+        "WEBHOOK_PATH",
+        "CLOUDAMQP_URL",
+        "LOG_FORMAT",
+    ):
+        assert name in said
+    assert "secret" not in said
+
+
+def test_without_a_key_the_receiver_refuses_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("", " , "):
+        monkeypatch.setenv("COINFLOW_VALIDATION_KEY", key)
+        assert "COINFLOW_VALIDATION_KEY" in complaint(ReceiverSettings)
+
+
+@pytest.mark.parametrize("name", ["COINFLOW_VALIDATION_KEY", "COINFLOW_API_KEY"])
+def test_both_names_hold_several_keys_and_show_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "first, second")
+    settings = ReceiverSettings.load()
+    assert [key.get_secret_value() for key in settings.validation_keys] == ["first", "second"]
+    assert "first" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("postgres://user:pass@host/name", "postgresql+psycopg://user:pass@host/name"),
+        ("postgresql://host/name", "postgresql+psycopg://host/name"),
+        ("sqlite:///var/x.db", "sqlite:///var/x.db"),
+    ],
+)
+def test_database_urls_as_platforms_give_them(
+    monkeypatch: pytest.MonkeyPatch, given: str, driver: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", given)
+    settings = TaskSettings.load()
+    assert settings.database_url == driver
+    assert "pass" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["mysql://host/name", "nonsense"])
+def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert "DATABASE_URL" in complaint(TaskSettings)
+
+
+def test_the_first_broker_variable_that_is_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in reversed(celeryconfig.BROKER_VARIABLES):
+        url = f"redis://{name.lower().replace('_', '-')}"
+        monkeypatch.setenv(name, url)
+        assert importlib.reload(celeryconfig).broker_url == url
+
+
+def test_without_one_the_broker_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_URL", "")
+    assert importlib.reload(celeryconfig).broker_url.startswith("embedded://")
