@@ -35,6 +35,13 @@ def _check_broker_url(url: str) -> str:
     return url
 
 
+def split_commas(value: Any) -> Any:
+    """Return the parts of a comma-separated variable, without blanks around them."""
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
 class Environment(BaseSettings):
     """Variables that every process reads; `load` stops the start when any is missing or malformed."""
 
@@ -169,7 +176,7 @@ def _queue(name: str) -> Queue:
 
 #: What no task could take: crash loops, unknown tasks. Nothing consumes it; an operator looks at it.
 dead_queue = Queue("dead", _dead_exchange, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
-task_queues = [_queue("events"), _queue("fulfilment"), _queue("recovery")]
+task_queues = [_queue("events"), _queue("fulfilment"), _queue("handlers"), _queue("recovery")]
 task_default_queue = "fulfilment"
 task_default_exchange = _exchange.name
 task_default_exchange_type = "topic"
@@ -180,13 +187,15 @@ task_create_missing_queues = False
 task_routes = {
     "tasks.intake.*": {"queue": "events"},
     "tasks.fulfilment.*": {"queue": "fulfilment"},
+    # The merchant's own handlers, which may be slow, stand in nobody's way but their own.
+    "tasks.handlers.*": {"queue": "handlers"},
     "tasks.recovery.*": {"queue": "recovery"},
 }
 broker_native_delayed_delivery_queue_type = "quorum"
 
 # ---------------------------------------------------------------- tasks
 
-imports = ("tasks.intake", "tasks.fulfilment", "tasks.recovery")
+imports = ("tasks.intake", "tasks.fulfilment", "tasks.handling", "tasks.recovery")
 task_serializer = "json"
 accept_content = ["json"]
 task_ignore_result = True

@@ -1,6 +1,6 @@
 """The receiver's part of the environment."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -13,13 +13,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from celeryconfig import Environment
-
-
-def _split(value: Any) -> Any:
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
+from celeryconfig import Environment, split_commas
 
 
 def _check_path(path: str) -> str:
@@ -39,7 +33,7 @@ class Settings(Environment):
 
     #: The Webhook Validation Key; several during a rotation.
     validation_keys: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_check_keys)
+        tuple[SecretStr, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_keys)
     ] = Field(validation_alias=AliasChoices("COINFLOW_VALIDATION_KEY", "COINFLOW_API_KEY"))
     #: Refuse deliveries that carry no valid Coinflow-Signature.
     require_signature: bool = Field(

@@ -49,6 +49,8 @@ def bury(
 
 def finish(connection: Connection, event_ids: Collection[int], handler: str) -> None:
     """Record that the handler is through with these events; a letter they had is done with."""
+    if not event_ids:
+        return
     _conclude(connection, event_ids, handler, RunState.DONE, datetime.now(UTC))
     connection.execute(
         delete(dead_letters).where(dead_letters.c.event_id.in_(event_ids), dead_letters.c.handler == handler)

@@ -14,7 +14,7 @@ class PayloadInvalid(PermanentError):
 
 
 class ItemMissing(PermanentError):
-    """`webhookInfo` names no item; put {"item": "<name in the price list>"} into it at checkout."""
+    """`webhookInfo.item` is no name; put {"item": "<name in the price list>"} into it at checkout."""
 
 
 class ItemUnknown(PermanentError):
@@ -29,5 +29,5 @@ class PriceMismatch(PermanentError):
     """The buyer paid another amount than the price list asks; the checkout may have been tampered with."""
 
 
-class WalletMissing(PermanentError):
-    """The event names no customer, so there is no wallet to grant to."""
+class WalletInvalid(PermanentError):
+    """The payment names no customer, or one that no wallet can be kept under."""

@@ -1,29 +1,36 @@
 """Fulfilment: folds all events of a payment into one decision and moves the ledger to it."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any
 
 import structlog
 from celery import Task
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from tasks.catalog import Catalog
 from tasks.celery import app, catalog, engine
 from tasks.database import insert_missing
 from tasks.dead_letters import bury, finish
 from tasks.decision import Decision, DecisionStatus, decide
-from tasks.errors import PermanentError
-from tasks.event import Event, read_event
-from tasks.ledger import Entry, append, entries_between, held_grants
-from tasks.retries import BACKOFF_LIMIT, TRANSIENT, UNEXPECTED_TRIES
+from tasks.dispatch import FULFILMENT_TASK
+from tasks.errors import PayloadInvalid, PermanentError
+from tasks.event import Event, read_event, read_packet, storable
+from tasks.ledger import Entry, Grant, append, entries_between, held_grants
+from tasks.matches import matches_of
+from tasks.payload_fields import Payload
+from tasks.retries import TRANSIENT, try_again
 from tasks.routing import FULFILMENT
-from tasks.schema import RunState, events, handler_runs, payments
+from tasks.schema import GrantStatus, RunState, events, handler_runs, payments
 
 _log = structlog.get_logger(__name__)
 
 
-@app.task(name="tasks.fulfilment.fulfil_payments", bind=True)
+@app.task(name=FULFILMENT_TASK, bind=True)
 def fulfil_payments(self: Task[..., None], payment_ids: list[str]) -> None:
     """Bring the wallets in line with the payments' events; run it as often as you like.
 
@@ -34,60 +41,121 @@ def fulfil_payments(self: Task[..., None], payment_ids: list[str]) -> None:
             fulfil(connection, catalog(), payment_ids)
     except TRANSIENT:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # it ends in a dead letter
         if len(payment_ids) > 1:
             for payment_id in payment_ids:
                 self.delay([payment_id])
-        elif self.request.retries < UNEXPECTED_TRIES:
-            raise self.retry(exc=error, countdown=min(2**self.request.retries, BACKOFF_LIMIT)) from error
-        else:
-            with engine().begin() as connection:
-                (stored,) = _stored_events(connection, payment_ids).values()
-                pending = [each.id for each in stored if each.pending]
-                bury(connection, pending, FULFILMENT, error, attempts=self.request.retries + 1)
+            return
+        try_again(self, error)
+        with engine().begin() as connection:
+            rows = _stored_rows(connection, payment_ids)
+            pending = [row.id for row in rows if row.state == RunState.PENDING]
+            bury(connection, pending, FULFILMENT, error, attempts=self.request.retries + 1)
 
 
-def fulfil(connection: Connection, prices: Catalog, payment_ids: Collection[str]) -> None:
-    """Move the ledger of each payment to what its events decide; a permanent error fails no other one."""
+def fulfil(
+    connection: Connection, prices: Catalog, payment_ids: Collection[str]
+) -> Mapping[str, PermanentError]:
+    """Move the ledger of each payment to what its events decide.
+
+    Returns what could not be granted, by payment, and why; it fails no other payment, nor what else the same
+    payment's events say: the paying event is a dead letter, the others are handled.
+    """
     now = datetime.now(UTC)
     _lock(connection, payment_ids, now)
     held = held_grants(connection, payment_ids)
+    matched = matches_of(connection, payment_ids)
+    refusals: dict[str, PermanentError] = {}
     moves: list[tuple[Entry, int]] = []
     decided: list[dict[str, object]] = []
     finished: list[int] = []
-    for payment_id, stored in _stored_events(connection, payment_ids).items():
-        pending = [each.id for each in stored if each.pending]
+    for payment_id, rows in groupby(_stored_rows(connection, payment_ids), attrgetter("payment_id")):
+        stored = list(rows)
+        unfinished = {row.id for row in stored if row.state not in {None, RunState.DONE}}
         try:
-            decision = decide([each.event for each in stored])
-            entries = entries_between(held.get(payment_id, {}), decision, payment_id)
-            _check_price(prices, decision, entries)
-        except PermanentError as error:
-            bury(connection, pending, FULFILMENT, error, attempts=1)
+            story = _read(stored)
+        except PayloadInvalid as error:
+            # It fitted when it came: the models have changed since. Without it nothing can be decided.
+            refusals[payment_id] = error
+            bury(connection, unfinished, FULFILMENT, error, attempts=1)
             continue
-        finished += pending
+        ids = {event.key: event_id for event, event_id in story}
+        decision = decide([event for event, _ in story], matched.get(payment_id))
+        due, refusal = _due(prices, decision, held.get(payment_id, {}), payment_id)
+        if refusal and decision.paid:
+            refusals[payment_id] = refusal
+            bury(connection, [ids[decision.paid.key]], FULFILMENT, refusal, attempts=1)
+            unfinished.discard(ids[decision.paid.key])
+        finished += unfinished
+        decided.append(_row(payment_id, decision, now))
         if decision.cause is None:
             continue
-        cause_id = next(each.id for each in stored if each.event == decision.cause)
-        moves += [(entry, cause_id) for entry in entries]
-        decided.append({"payment": payment_id, "status": decision.status, "now": now})
-        for entry in entries:
-            _log.info("ledger.moved", payment_id=payment_id, item=entry.grant.item, added=entry.added)
+        for entry in entries_between(held.get(payment_id, {}), due):
+            moves.append((entry, ids[decision.cause.key]))
+            _log.info(
+                "ledger.moved",
+                payment_id=payment_id,
+                item=entry.grant.item,
+                status=entry.grant.status,
+                added=entry.added,
+            )
     append(connection, moves, now)
     if decided:
+        values: dict[str, Any] = {
+            column: bindparam(column) for column in decided[0] if column != "payment_id"
+        }
         connection.execute(
-            update(payments)
-            .where(payments.c.id == bindparam("payment"))
-            .values(decision=bindparam("status"), updated_at=bindparam("now")),
-            decided,
+            update(payments).where(payments.c.id == bindparam("payment_id")).values(values), decided
         )
     finish(connection, finished, FULFILMENT)
+    return refusals
 
 
-def _check_price(prices: Catalog, decision: Decision, entries: Collection[Entry]) -> None:
-    purchase = decision.purchase
-    # What a wallet holds already was checked when it was granted; a later price is no reason to take it.
-    if purchase and any(entry.added > 0 for entry in entries):
-        prices.check(purchase.item, purchase.quantity, purchase.cents, purchase.currency)
+_GRANT_STATUSES: Mapping[DecisionStatus, GrantStatus] = MappingProxyType(
+    {
+        DecisionStatus.GRANTED: GrantStatus.GRANTED,
+        DecisionStatus.SUSPENDED: GrantStatus.SUSPENDED,
+        DecisionStatus.REVOKED: GrantStatus.REVOKED,
+    }
+)
+
+
+def _due(
+    prices: Catalog, decision: Decision, held: Mapping[str, Grant], payment_id: str
+) -> tuple[Mapping[str, Grant], PermanentError | None]:
+    """Return what the wallet should hold of a payment, by item, and what keeps it from being granted."""
+    status = _GRANT_STATUSES.get(decision.status)
+    if status is None:
+        return {}, None
+    try:
+        purchase = decision.purchase
+        if purchase is None:
+            return {}, None
+        grant = Grant(payment_id, purchase.item, purchase.wallet, purchase.quantity, status)
+        before = held.get(grant.item)
+        # What is held was checked when it was granted; a later price is no reason to take it.
+        if before is None or replace(before, status=status) != grant:
+            prices.check(grant.item, grant.quantity, purchase.price.cents, purchase.price.currency)
+    except PermanentError as refusal:
+        if status is GrantStatus.GRANTED:
+            return held, refusal
+        # A dispute or a loss holds for whatever was granted before; what never will be needs no granting.
+        left = {item: replace(grant, status=status) for item, grant in held.items()}
+        return left, refusal if status is GrantStatus.SUSPENDED else None
+    return {grant.item: grant}, None
+
+
+def _row(payment_id: str, decision: Decision, now: datetime) -> dict[str, object]:
+    price = decision.paid.payload.price if decision.paid else None
+    return {
+        "payment_id": payment_id,
+        "decision": decision.status,
+        "wallet": storable(decision.wallet) if decision.wallet else None,
+        "cents": price and price.cents,
+        "currency": price and price.currency,
+        "refunded_cents": decision.refunded_cents,
+        "updated_at": now,
+    }
 
 
 def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> None:
@@ -102,24 +170,19 @@ def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -
     connection.execute(query).all()
 
 
-@dataclass(frozen=True, slots=True)
-class _StoredEvent:
-    id: int
-    event: Event
-    #: Whether fulfilment is not through with it.
-    pending: bool
-
-
-def _stored_events(connection: Connection, payment_ids: Collection[str]) -> dict[str, list[_StoredEvent]]:
+def _stored_rows(connection: Connection, payment_ids: Collection[str]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return the events that count, payment by payment, and how far fulfilment has come with each."""
     run = and_(handler_runs.c.event_id == events.c.id, handler_runs.c.handler == FULFILMENT)
     query = (
         select(events.c.id, events.c.payment_id, events.c.body, handler_runs.c.state)
         .outerjoin_from(events, handler_runs, run)
-        .where(events.c.payment_id.in_(payment_ids))
+        .where(events.c.payment_id.in_(payment_ids), events.c.set_aside.is_(None))
         .order_by(events.c.payment_id, events.c.id)
     )
-    stored: dict[str, list[_StoredEvent]] = {}
-    for row in connection.execute(query):
-        event = _StoredEvent(row.id, read_event(row.body), row.state == RunState.PENDING)
-        stored.setdefault(row.payment_id, []).append(event)
-    return stored
+    return connection.execute(query).all()
+
+
+def _read(rows: Collection[Row[*tuple[Any, ...]]]) -> list[tuple[Event[Payload], int]]:
+    """Return the events in stored rows, each with its id. Raises PayloadInvalid."""
+    events = ((read_event(read_packet(row.body)), row.id) for row in rows)
+    return [(event, event_id) for event, event_id in events if event]

@@ -1,23 +1,27 @@
 """Intake: stores events under their unique keys and routes them by event type."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import Self, TypedDict
 
 import structlog
 from celery import Task
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from celeryconfig import INTAKE_TASK
-from tasks.celery import app, engine
+from tasks.celery import app, engine, settings
 from tasks.database import insert_missing
-from tasks.dead_letters import bury
+from tasks.dead_letters import bury, finish
+from tasks.dispatch import Work, unfinished
 from tasks.errors import PayloadInvalid
-from tasks.event import Event, read_event
-from tasks.fulfilment import fulfil_payments
+from tasks.event import Event, Packet, carries, read_event, read_packet
+from tasks.payload_fields import Payload
+from tasks.payloads import Subscription
 from tasks.retries import TRANSIENT
-from tasks.routing import FULFILMENT, HANDLERS
-from tasks.schema import RunState, events, handler_runs
+from tasks.routing import INTAKE, route
+from tasks.schema import RunState, SetAside, events, handler_runs
+from tasks.subscriptions import record
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +46,7 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
         return
     try:
         with engine().begin() as connection:
-            payment_ids = store(connection, deliveries)
+            work = store(connection, deliveries, settings.merchant_ids)
     except TRANSIENT:
         raise
     except Exception:
@@ -52,59 +56,93 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             self.delay([delivery])
         return
-    if payment_ids:
-        fulfil_payments.delay(payment_ids)
+    work.send()
 
 
-def store(connection: Connection, deliveries: Sequence[Delivery]) -> list[str]:
-    """Store what is new; return the payments that have events whose fulfilment is unfinished.
+def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: Collection[str] = ()) -> Work:
+    """Store what is new; return what is to be done about these events.
 
-    An event that is there already is stored once and routed again only if it is not through: a copy may
-    be all that is left of a run that was cut off.
+    With `merchant_ids`, an event that names another merchant is foreign. An event that is there already is
+    stored once and sent again only where a handler is not through with it: a copy may be all that is left of
+    a run that was cut off.
     """
-    read: dict[str, tuple[Event, Delivery]] = {}
+    arrivals: dict[str, _Arrival] = {}
     for delivery in deliveries:
-        event = read_event(delivery["body"])
-        read.setdefault(event.key, (event, delivery))
+        arrival = _Arrival.read(delivery, merchant_ids)
+        arrivals.setdefault(arrival.packet.key, arrival)
     # One order for everybody: two intakes with the same keys would otherwise lock each other out.
-    arrived = [read[key] for key in sorted(read)]
-    insert_missing(connection, events, [_row(event, delivery) for event, delivery in arrived])
-    query = select(events.c.key, events.c.id).where(events.c.key.in_(read))
-    ids = {row.key: row.id for row in connection.execute(query)}
+    ordered = [arrivals[key] for key in sorted(arrivals)]
+    insert_missing(connection, events, [arrival.row() for arrival in ordered])
+    query = select(events.c.key, events.c.id, events.c.set_aside).where(events.c.key.in_(arrivals))
+    rows = connection.execute(query).all()
+    ids = {row.key: row.id for row in rows}
+    _count_in(connection, [row.id for row in rows if row.set_aside and not arrivals[row.key].set_aside])
     now = datetime.now(UTC)
-    insert_missing(
+    runs = [
+        {"event_id": ids[arrival.packet.key], "handler": handler, "state": RunState.PENDING, "sent_at": now}
+        for arrival in ordered
+        for handler in arrival.handlers
+    ]
+    insert_missing(connection, handler_runs, runs)
+    record(
         connection,
-        handler_runs,
         [
-            {"event_id": ids[event.key], "handler": handler, "state": RunState.PENDING, "sent_at": now}
-            for event, _ in arrived
-            for handler in HANDLERS.get(event.event_type, ())
+            (arrival.event, ids[arrival.packet.key])
+            for arrival in ordered
+            if arrival.event and not arrival.set_aside and carries(arrival.event, Subscription)
         ],
     )
-    pending = select(handler_runs.c.event_id).where(
-        handler_runs.c.event_id.in_(ids.values()),
-        handler_runs.c.handler == FULFILMENT,
-        handler_runs.c.state == RunState.PENDING,
-    )
-    unfinished = set(connection.execute(pending).scalars())
-    payment_ids = set()
-    for event, _ in arrived:
-        if ids[event.key] not in unfinished:
-            continue
-        if event.payment_id is None:
-            error = PayloadInvalid("data.id: expected the payment's id, a string that is not empty.")
-            bury(connection, [ids[event.key]], FULFILMENT, error, attempts=1)
-        else:
-            payment_ids.add(event.payment_id)
-    return sorted(payment_ids)
+    work = unfinished(connection, list(ids.values()))
+    faults = {ids[arrival.packet.key]: arrival.fault for arrival in ordered}
+    for event_id in work.unread:
+        if fault := faults[event_id]:
+            bury(connection, [event_id], INTAKE, fault, attempts=1)
+    return work
 
 
-def _row(event: Event, delivery: Delivery) -> dict[str, object]:
-    return {
-        "key": event.key,
-        "event_type": event.event_type,
-        "payment_id": event.payment_id,
-        "created": event.created,
-        "received_at": datetime.fromisoformat(delivery["received_at"]),
-        "body": delivery["body"],
-    }
+def _count_in(connection: Connection, event_ids: Collection[int]) -> None:
+    """Let events count that were set aside and now may: the accepted merchants or the models have changed."""
+    if event_ids:
+        connection.execute(update(events).where(events.c.id.in_(event_ids)).values(set_aside=None))
+        finish(connection, event_ids, INTAKE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A delivery, and what intake makes of it."""
+
+    delivery: Delivery
+    packet: Packet
+    event: Event[Payload] | None = None
+    set_aside: SetAside | None = None
+    fault: PayloadInvalid | None = None
+
+    @classmethod
+    def read(cls, delivery: Delivery, merchant_ids: Collection[str]) -> Self:
+        packet = read_packet(delivery["body"])
+        try:
+            event = read_event(packet)
+        except PayloadInvalid as fault:
+            return cls(delivery, packet, set_aside=SetAside.INVALID, fault=fault)
+        merchant = event.payload.merchant_id if event else None
+        # Refunds and others name no merchant: their payment's other events do.
+        is_foreign = bool(merchant_ids) and merchant is not None and merchant not in merchant_ids
+        return cls(delivery, packet, event, SetAside.FOREIGN if is_foreign else None)
+
+    @property
+    def handlers(self) -> Sequence[str]:
+        """Where it goes; one that does not fit its type stays with intake."""
+        if self.fault:
+            return [INTAKE]
+        return route(self.event) if self.event and not self.set_aside else []
+
+    def row(self) -> dict[str, object]:
+        return {
+            "key": self.packet.key,
+            "event_type": self.packet.event_type,
+            "payment_id": self.packet.payment_id,
+            "created": self.packet.created,
+            "received_at": datetime.fromisoformat(self.delivery["received_at"]),
+            "body": self.delivery["body"],
+            "set_aside": self.set_aside,
+        }

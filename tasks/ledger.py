@@ -4,13 +4,12 @@ The primary key of `grants` is the promise that a payment grants an item once.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from tasks.database import insert
-from tasks.decision import Decision
 from tasks.schema import GrantStatus, grants, ledger_entries
 
 
@@ -38,24 +37,18 @@ class Entry:
     added: int
 
 
-def entries_between(held: Mapping[str, Grant], decision: Decision, payment_id: str) -> list[Entry]:
-    """Return the moves from what is held, by item, to what the decision says; none if they agree."""
-    due: dict[str, Grant] = {}
-    if purchase := decision.purchase:
-        due[purchase.item] = Grant(
-            payment_id, purchase.item, purchase.wallet, purchase.quantity, GrantStatus.GRANTED
-        )
+def entries_between(held: Mapping[str, Grant], due: Mapping[str, Grant]) -> list[Entry]:
+    """Return the moves from what is held of a payment to what is due, both by item; none if they agree."""
     moves = []
     for item in sorted(held.keys() | due.keys()):
-        before = held.get(item)
-        after = due.get(item)
-        stays = after is not None and before is not None and after.wallet == before.wallet
-        if before and not stays and before.status is not GrantStatus.REVOKED:
-            revoked = Grant(payment_id, item, before.wallet, before.quantity, GrantStatus.REVOKED)
-            moves.append(Entry(revoked, -before.usable))
-            before = revoked
+        before, after = held.get(item), due.get(item)
+        if before and (after is None or after.wallet != before.wallet):
+            revoked = replace(before, status=GrantStatus.REVOKED)
+            if before != revoked:
+                moves.append(Entry(revoked, -before.usable))
+            before = None
         if after and after != before:
-            moves.append(Entry(after, after.usable - (before.usable if before and stays else 0)))
+            moves.append(Entry(after, after.usable - (before.usable if before else 0)))
     return moves
 
 

@@ -15,6 +15,12 @@ from pydantic_core import from_json
 _SEPARATOR = "\u02ac"
 
 
+#: Characters of a name that a column keeps.
+NAME_LENGTH = 200
+#: Far above any payment, and far below what a column holds.
+_MOST_CENTS = 10**15
+
+
 def _unwrap(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -25,7 +31,8 @@ def _unwrap(value: object) -> object:
     return parsed if isinstance(parsed, dict) else value
 
 
-NonEmpty = Annotated[str, Field(min_length=1)]
+#: What a row is found by: no database indexes longer names, and PostgreSQL stores no NUL.
+Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=r"^[^\x00]*\z")]
 Number = Annotated[float, Strict()]
 Text = str | None
 #: What identifies a person or a card.
@@ -49,15 +56,15 @@ class Model(BaseModel):
 class SignedCents(Model):
     """An amount of either sign, in cents: fees and adjustments may turn out as credits."""
 
-    cents: Annotated[int, Strict()]
+    cents: Annotated[int, Strict(), Field(ge=-_MOST_CENTS, le=_MOST_CENTS)]
     #: ISO 4217 code. Coinflow documents none on the amounts of purchases.
-    currency: Text = None
+    currency: Name | None = None
 
 
 class Cents(SignedCents):
     """An amount of 0 or more, in cents."""
 
-    cents: Annotated[int, Strict(), Field(ge=0)]
+    cents: Annotated[int, Strict(), Field(ge=0, le=_MOST_CENTS)]
 
 
 class RefundTotals(Model):

@@ -15,7 +15,7 @@ from tasks.payload_fields import (
     Cents,
     CustomerPayload,
     Hidden,
-    NonEmpty,
+    Name,
     Number,
     Payload,
     PurchaseFees,
@@ -29,7 +29,7 @@ from tasks.payload_fields import (
 class PurchasePayload(PurchaseFees, CustomerPayload):
     """`PaymentWebhookData`, `PaymentWebhookData3`: what every step of a payment carries."""
 
-    id: NonEmpty
+    id: Name
     webhook_info: WebhookInfo = None
     #: The price as the merchant set it.
     subtotal: Cents | None = None
@@ -57,14 +57,28 @@ class Declined(_Checked):
     decline_description: Text = None
 
 
-class Settled(_Checked):
-    """`SettledWebhookData`, `SettledWebhookData3`: the merchant has the money."""
+class Paid(CustomerPayload):
+    """What says that the merchant has the money."""
+
+    @property
+    def price(self) -> Cents:
+        """What was paid, without the buyer's fees."""
+        raise NotImplementedError
+
+
+class Settled(_Checked, Paid):
+    """`SettledWebhookData`, `SettledWebhookData3`: the payment is complete."""
 
     subtotal: Cents
     #: The transaction on chain; no authentication code. Absent where settlement is not on chain.
     signature: Text = None
     velocity_hold: bool | None = None
     reserve: SignedCents | None = None
+
+    @property
+    def price(self) -> Cents:
+        """The subtotal; the total holds the buyer's fees, too."""
+        return self.subtotal
 
 
 class Chargeback(PurchasePayload):
@@ -80,7 +94,7 @@ class Chargeback(PurchasePayload):
 class Disbursed(Payload):
     """The `data` of `Disbursed Funds`; it names neither item nor customer."""
 
-    id: NonEmpty
+    id: Name
     signature: Text = None
     settlement_type: Text = None
     blockchain: Text = None
@@ -91,9 +105,9 @@ class Disbursed(Payload):
 class Subscription(CustomerPayload):
     """`SubscriptionWebhookData`, `SubscriptionWebhookData3`; it names no payment."""
 
+    subscription_id: Name
     plan_code: Text = None
     plan_name: Text = None
-    subscription_id: Text = None
     amount: Cents | None = None
     interval: Text = None
     funding_method: Text = None
@@ -103,10 +117,12 @@ class Subscription(CustomerPayload):
 
 
 class Refund(CustomerPayload):
-    """The `data` of every `Refund …`; one payment can have several partial ones, and none has an id."""
+    """The `data` of every `Refund …`; one payment can have several partial ones."""
 
-    payment_id: NonEmpty
+    payment_id: Name
     totals: RefundTotals
+    #: In no schema of Coinflow's, but third parties have seen it.
+    refund_id: Text = None
     #: Documented: Pending, Invoiced, Settled, Failed.
     status: Text = None
     blockchain: Text = None
@@ -159,12 +175,17 @@ class _CryptoTransfer(CustomerPayload):
     received_at: Text = None
 
 
-class CryptoPayin(_CryptoTransfer):
+class CryptoPayin(_CryptoTransfer, Paid):
     """The `data` of `Crypto Payin Funds Received`; it names no item."""
 
-    payment_id: NonEmpty
+    payment_id: Name
     amount: Cents
     customer_email: Hidden = None
+
+    @property
+    def price(self) -> Cents:
+        """The amount that has come."""
+        return self.amount
 
 
 class CryptoDeposit(_CryptoTransfer):
@@ -177,7 +198,7 @@ class CryptoDeposit(_CryptoTransfer):
 class Reserve(Payload):
     """The `data` of `Reserve Released`."""
 
-    payment_id: NonEmpty
+    payment_id: Name
     amount: Cents | None = None
     released: Text = None
 
@@ -192,7 +213,7 @@ class Rfi(CustomerPayload):
     payment_type: Text = None
     payment_date: Text = None
     due_date: Text = None
-    payment_id: Text = None
+    payment_id: Name | None = None
     withdraw_id: Text = None
     withdrawer_id: Text = None
 

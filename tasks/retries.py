@@ -42,3 +42,10 @@ class ReliableTask(Task[..., None]):
         if self.shown_arguments:
             options.setdefault("argsrepr", self.shown_arguments)
         return super().apply_async(*args, **options)
+
+
+def try_again(task: Task[..., None], error: Exception) -> None:
+    """Retry after an error that nobody foresaw, or return once it was tried UNEXPECTED_TRIES times."""
+    retries = task.request.retries
+    if retries < UNEXPECTED_TRIES:
+        raise task.retry(exc=error, countdown=min(2**retries, BACKOFF_LIMIT)) from error

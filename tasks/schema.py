@@ -28,6 +28,15 @@ class RunState(StrEnum):
     DEAD = "dead"
 
 
+class SetAside(StrEnum):
+    """Why an event is stored and otherwise left alone."""
+
+    #: It is another merchant's.
+    FOREIGN = "foreign"
+    #: Its data does not fit its event type; a dead letter says where.
+    INVALID = "invalid"
+
+
 class GrantStatus(StrEnum):
     """What a wallet may do with what it was granted."""
 
@@ -76,6 +85,8 @@ events = Table(
     Column("created", Text, nullable=False),
     Column("received_at", Timestamp, nullable=False),
     Column("body", Text, nullable=False),
+    # A `SetAside`, or NULL where the event counts.
+    Column("set_aside", String(16)),
     Index(None, "payment_id"),
     Index(None, "event_type", "id"),
     Index(None, "received_at"),
@@ -87,7 +98,38 @@ payments = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("decision", Text, nullable=False),
+    # What the paying event states, NULL until one has come.
+    Column("wallet", Text),
+    Column("cents", BigInteger),
+    Column("currency", Text),
+    Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
     Column("updated_at", Timestamp, nullable=False),
+    Index(None, "decision", "updated_at"),
+)
+
+#: What an operator says that a payment bought whose events name no item.
+matches = Table(
+    "matches",
+    metadata,
+    Column("payment_id", Text, ForeignKey("payments.id"), primary_key=True),
+    Column("item", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("wallet", Text),
+    Column("matched_at", Timestamp, nullable=False),
+)
+
+#: What Coinflow last said of a subscription; each cycle's purchase is a payment of its own.
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("plan_code", Text),
+    Column("wallet", Text),
+    # Orders the events by the time they state; the last one's word stands.
+    Column("position", Text, nullable=False),
+    Column("event_id", _Id, ForeignKey("events.id"), nullable=False),
+    Index(None, "wallet"),
 )
 
 #: What a wallet holds. The primary key is the promise: a payment grants an item once.

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from celeryconfig import Environment
+from celeryconfig import Environment, split_commas
 
 _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 
@@ -31,3 +32,7 @@ class Settings(Environment):
         default="sqlite:///var/coinflow.sqlite3", repr=False
     )
     catalog_path: Path = Path("catalog.toml")
+    #: Events that name another merchant grant nothing; empty accepts any.
+    merchant_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)] = Field(
+        default=(), validation_alias=AliasChoices("COINFLOW_MERCHANT_IDS")
+    )

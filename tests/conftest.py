@@ -1,6 +1,9 @@
 """Shared set-up: no test sees the developer's environment or `.env`."""
 
 import os
+import sys
+
+import structlog
 
 #: Names of the contract that would lead a test to somebody's real servers.
 _NAMES = (
@@ -24,6 +27,9 @@ _NAMES = (
     "WEBHOOK_PATH",
     "WEB_CONCURRENCY",
 )
+
+# Commands that run inside a test have standard output to themselves.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 # Before any test module is imported: celeryconfig reads the environment when it is.
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"

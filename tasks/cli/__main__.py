@@ -1,5 +1,5 @@
 """`python -m tasks.cli`: coinflowctl where the project is not installed, as on Heroku."""
 
-from tasks.cli import main
+from tasks.cli import run
 
-main(prog_name="coinflowctl")
+run()

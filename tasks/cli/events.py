@@ -7,7 +7,8 @@ from pydantic_core import from_json
 from sqlalchemy import Select, case, func, select
 
 from tasks.cli.output import database, json_option, print_json, print_table, rows
-from tasks.schema import RunState, dead_letters, handler_runs
+from tasks.event_types import EVENT_TYPES
+from tasks.schema import RunState, SetAside, dead_letters, handler_runs
 from tasks.schema import events as event_table
 
 _WHEN = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
@@ -88,8 +89,27 @@ def show(event_id: int, *, as_json: bool) -> None:
     print_json(body)
 
 
+@events.command()
+@json_option
+def types(*, as_json: bool) -> None:
+    """List every event type that Coinflow documents, and what it means for a payment."""
+    listed = [
+        {
+            "event_type": known.name,
+            "family": known.family,
+            "meaning": known.meaning,
+            "category": known.category,
+        }
+        for known in EVENT_TYPES.values()
+    ]
+    if as_json:
+        print_json(listed)
+    else:
+        print_table("Event types", listed)
+
+
 def summaries() -> Select[tuple[object, ...]]:
-    """Return a query for one line per event, whose `state` is handled, pending or dead."""
+    """Return a query for one line per event, whose `state` is handled, pending, dead or foreign."""
     state = (
         select(
             case(
@@ -107,5 +127,5 @@ def summaries() -> Select[tuple[object, ...]]:
         event_table.c.payment_id,
         event_table.c.created,
         event_table.c.received_at,
-        state.label("state"),
+        case((event_table.c.set_aside == SetAside.FOREIGN, "foreign"), else_=state).label("state"),
     )

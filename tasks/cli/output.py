@@ -24,14 +24,17 @@ json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 
 @contextmanager
 def database() -> Iterator[Connection]:
-    """Open the event log and ledger for reading; a fault becomes one line that says what to do."""
+    """Open the event log and ledger; a fault becomes one line that says what to do.
+
+    What is written is kept if the block ends well, and none of it otherwise.
+    """
     engine = connect(Settings.load().database_url)
     try:
-        with engine.connect() as connection:
+        with engine.begin() as connection:
             yield connection
     except (ProgrammingError, OperationalError) as error:
         raise click.ClickException(
-            f"The database cannot be read ({str(error.orig).strip()}). "
+            f"The database cannot be used ({str(error.orig).strip()}). "
             "Check DATABASE_URL, and run `alembic upgrade head` if its tables are missing."
         ) from None
     finally:

@@ -1,0 +1,33 @@
+"""Matches: what an operator says that a payment bought whose events name no item."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+
+from tasks.database import insert
+from tasks.purchase import Match
+from tasks.schema import matches
+
+
+def matches_of(connection: Connection, payment_ids: Collection[str]) -> dict[str, Match]:
+    """Return the matches of these payments."""
+    query = select(matches).where(matches.c.payment_id.in_(payment_ids))
+    return {row.payment_id: Match(row.item, row.quantity, row.wallet) for row in connection.execute(query)}
+
+
+def save_match(connection: Connection, payment_id: str, match: Match) -> None:
+    """Keep an operator's word on a payment, in place of an earlier one."""
+    upsert = insert(connection, matches)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[matches.c.payment_id],
+        set_={name: upsert.excluded[name] for name in ("item", "quantity", "wallet", "matched_at")},
+    )
+    row = {
+        "payment_id": payment_id,
+        "item": match.item,
+        "quantity": match.quantity,
+        "wallet": match.wallet,
+        "matched_at": datetime.now(UTC),
+    }
+    connection.execute(upsert, row)
