@@ -87,7 +87,8 @@ def _check_price(prices: Catalog, decision: Decision, entries: Collection[Entry]
     purchase = decision.purchase
     # What a wallet holds already was checked when it was granted; a later price is no reason to take it.
     if purchase and any(entry.added > 0 for entry in entries):
-        prices.check(purchase.item, purchase.quantity, purchase.cents, purchase.currency)
+        at = datetime.now(UTC)
+        prices.check(purchase.item, purchase.quantity, purchase.cents, purchase.currency, at)
 
 
 def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> None:

@@ -5,6 +5,7 @@ An entry point: it alone may import from the receiver as well as from the tasks.
 
 import click
 
+from tasks.cli.catalog import catalog
 from tasks.cli.events import events
 from tasks.cli.payments import payments
 from tasks.cli.trigger import trigger
@@ -16,5 +17,5 @@ def main() -> None:
     """Operate the Coinflow webhook receiver and its fulfilment."""
 
 
-for command in (trigger, wallets, events, payments):
+for command in (trigger, wallets, events, payments, catalog):
     main.add_command(command)
