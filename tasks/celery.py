@@ -8,8 +8,9 @@ from celery.signals import setup_logging
 from sqlalchemy import Engine
 
 from celeryconfig import dead_queue
-from tasks.catalog import Catalog, read_catalog
+from tasks.catalog import Catalog, CatalogError
 from tasks.database import connect
+from tasks.price_list import PriceList
 from tasks.settings import Settings
 
 settings = Settings.load()
@@ -23,14 +24,36 @@ def engine() -> Engine:
 
 
 @cache
+def price_list() -> PriceList:
+    """Return the list that the worker shares with its pool. Raises CatalogError."""
+    return PriceList(settings.catalog_path)
+
+
 def catalog() -> Catalog:
-    """Return the price list."""
-    return read_catalog(settings.catalog_path)
+    """Return the price list in force."""
+    return price_list().current()
 
 
 @setup_logging.connect
 def _configure_logs(**_options: Any) -> None:
     settings.configure_logs()
+
+
+class PriceListWatch(bootsteps.StartStopStep):
+    """Reads the price list before the pool is forked, and looks for edits while the worker runs."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def create(self, _worker: Any) -> None:
+        """Refuse to start with a broken list. Raises SystemExit."""
+        try:
+            price_list()
+        except CatalogError as error:
+            raise SystemExit(f"The price list needs attention. {error}") from None
+
+    def start(self, worker: Any) -> None:
+        """Look every second; the timer is the worker's, so it outlives a connection to the broker."""
+        worker.timer.call_repeatedly(1.0, price_list().look)
 
 
 class DeadQueue(bootsteps.StartStopStep):
@@ -43,4 +66,5 @@ class DeadQueue(bootsteps.StartStopStep):
         dead_queue(consumer.connection.default_channel).declare()
 
 
+app.steps["worker"].add(PriceListWatch)
 app.steps["consumer"].add(DeadQueue)

@@ -135,7 +135,8 @@ def _due(
         before = held.get(grant.item)
         # What is held was checked when it was granted; a later price is no reason to take it.
         if before is None or replace(before, status=status) != grant:
-            prices.check(grant.item, grant.quantity, purchase.price.cents, purchase.price.currency)
+            price, paid_at = purchase.price, purchase.paid_at or datetime.now(UTC)
+            prices.check(grant.item, grant.quantity, price.cents, price.currency, paid_at)
     except PermanentError as refusal:
         if status is GrantStatus.GRANTED:
             return held, refusal

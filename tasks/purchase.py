@@ -1,6 +1,7 @@
 """What a payment bought: the item and quantity that `webhookInfo` names, and for whom."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from tasks.errors import ItemMissing, QuantityInvalid, WalletInvalid
 from tasks.event import Event
@@ -20,6 +21,8 @@ class Purchase:
     quantity: int
     #: What was paid for it, without the buyer's fees.
     price: Cents
+    #: When Coinflow says that it was paid, or None if it states no readable time.
+    paid_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def read_purchase(paid: Event[Paid], named_by: Event[Payload] | Match, wallet: s
         raise WalletInvalid("data: expected a wallet, customerId or rawCustomerId.")
     if len(wallet) > NAME_LENGTH or "\0" in wallet:
         raise WalletInvalid(f"data: expected a customer of at most {NAME_LENGTH} characters without NUL.")
-    return Purchase(wallet, item, quantity, paid.payload.price)
+    return Purchase(wallet, item, quantity, paid.payload.price, paid.happened_at)
 
 
 def _info(event: Event[Payload]) -> dict[str, object]:

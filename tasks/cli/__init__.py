@@ -8,6 +8,7 @@ import logging
 import click
 import structlog
 
+from tasks.cli.catalog import catalog
 from tasks.cli.events import events
 from tasks.cli.payments import payments
 from tasks.cli.subscriptions import subscriptions
@@ -20,7 +21,7 @@ def main() -> None:
     """Operate the Coinflow webhook receiver and its fulfilment."""
 
 
-for command in (trigger, wallets, events, payments, subscriptions):
+for command in (trigger, wallets, events, payments, subscriptions, catalog):
     main.add_command(command)
 
 

@@ -112,7 +112,8 @@ def _price(item: str | None, quantity: object) -> int | None:
     try:
         listed = read_catalog(Settings.load().catalog_path).items.get(item or "")
     except CatalogError as error:
-        raise click.ClickException(str(error)) from None
+        click.echo(f"Warning: {error}\nSending the sample's own price; --cents names another.", err=True)
+        return None
     if listed is None:
         return None
     return listed.price.cents * (quantity if type(quantity) is int and quantity > 0 else 1)

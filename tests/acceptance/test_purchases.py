@@ -84,7 +84,7 @@ def test_quantity_three_at_three_times_the_price_grants_three(stack: Stack, wall
         (["--quantity", "true"], "QuantityInvalid"),
         (["--quantity", "2x"], "QuantityInvalid"),
         (["--set", "data.subtotal.currency=EUR"], "PriceMismatch"),
-        (["--set", "data.webhookInfo=null"], "ItemMissing"),
+        (["--set", "data.webhookInfo.item=7"], "ItemMissing"),
         (["--set", "data.subtotal.cents=five"], "PayloadInvalid"),
     ],
 )

@@ -71,7 +71,13 @@ def test_optional_fields_may_be_null() -> None:
     extra=st.dictionaries(st.from_regex(r"new[A-Z]\w*", fullmatch=True), JSON),
 )
 def test_fields_that_coinflow_adds_are_kept(family: Family, extra: dict[str, Any]) -> None:
-    needed = {"id": "p", "paymentId": "p", "subtotal": {"cents": 1}, "amount": {"cents": 1}}
+    needed = {
+        "id": "p",
+        "paymentId": "p",
+        "subscriptionId": "s",
+        "subtotal": {"cents": 1},
+        "amount": {"cents": 1},
+    }
     payload = parse(family, {**needed, "totals": {"subtotal": {"cents": 1}}, **extra})
     dumped = payload.model_dump(by_alias=True)
     assert {name: dumped[name] for name in extra} == extra

@@ -1,0 +1,50 @@
+"""`coinflowctl catalog`: the price list as a worker would read it now."""
+
+import click
+
+from tasks.catalog import CatalogError, read_catalog
+from tasks.cli.output import json_option, print_json, print_table
+from tasks.settings import Settings
+
+
+@click.group()
+def catalog() -> None:
+    """Read the price list."""
+
+
+@catalog.command()
+@json_option
+def show(*, as_json: bool) -> None:
+    """Show what each item costs, and until when its former prices are accepted."""
+    path = Settings.load().catalog_path
+    try:
+        items = read_catalog(path).items
+    except CatalogError as error:
+        raise click.ClickException(
+            f"{error}\nRunning workers keep the last good list; a new worker refuses to start."
+        ) from None
+    if as_json:
+        document = [
+            {
+                "item": name,
+                **item.price.model_dump(),
+                "former_prices": [
+                    {**price.model_dump(), "accepted_until": price.accepted_until}
+                    for price in item.former_prices
+                ],
+            }
+            for name, item in items.items()
+        ]
+        print_json({"file": str(path), "items": document})
+        return
+    prices = [
+        {
+            "item": name,
+            "cents": price.cents,
+            "currency": price.currency,
+            "accepted_until": getattr(price, "accepted_until", None),
+        }
+        for name, item in items.items()
+        for price in (item.price, *item.former_prices)
+    ]
+    print_table(f"Price list {path}", prices)

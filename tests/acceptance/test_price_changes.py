@@ -1,0 +1,179 @@
+"""The price list is edited while the shop sells."""
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tasks.cli import main
+from tests.stack import ROOT, Stack
+from tests.waiting import wait_until
+
+
+class Shop:
+    """A stack on the embedded broker and SQLite, with a price list of its own."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.path = Path(stack.environment["CATALOG_PATH"])
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return the worker's log lines of an event."""
+        lines = self.stack.log("worker").splitlines()
+        return [json.loads(line) for line in lines if f'"{event}"' in line]
+
+    def save(self, text: str, event: str, meanwhile: Callable[[], object] = str) -> dict[str, Any]:
+        """Save the list as an editor does; return the log line in which the worker speaks of it."""
+        before = len(self.logged(event))
+        self.path.write_text(text)
+
+        def spoken() -> list[dict[str, Any]]:
+            meanwhile()
+            return self.logged(event)[before:]
+
+        return wait_until(spoken, seconds=10, what=event, log=lambda: self.stack.log("worker"))[0]
+
+    def sell(self, wallet: str, *arguments: str) -> str:
+        """Send a settled purchase of a sword; return its payment."""
+        sent = self.stack.trigger("Settled", "--item", "sword", "--wallet", wallet, *arguments)
+        assert sent["answers"] == {"200": 1}
+        payment_id: str = sent["payment_id"]
+        return payment_id
+
+    def granted(self, wallet: str) -> set[str]:
+        """Return the payments that put something into a wallet."""
+        return {grant["payment_id"] for grant in self.stack.wallet(wallet)}
+
+    def expect(self, wallet: str, payments: set[str]) -> None:
+        """Wait until exactly these payments have put something into a wallet."""
+        wait_until(
+            lambda: self.granted(wallet) >= payments,
+            seconds=20,
+            what=f"{wallet} holds {len(payments)} grants",
+            log=lambda: self.stack.log("worker"),
+        )
+        assert self.granted(wallet) == payments
+
+    def pool(self) -> set[int]:
+        """Return the worker's pool processes."""
+        # Each thread of the worker lists the processes that it forked.
+        threads = Path(f"/proc/{self.stack.processes['worker'].pid}/task").glob("*/children")
+        return {int(child) for thread in threads for child in thread.read_text().split()}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "catalog.toml").write_text((ROOT / "catalog.toml").read_text())
+    environment = {
+        "CATALOG_PATH": f"{folder}/catalog.toml",
+        # Pool processes end and are forked anew all the time.
+        "CELERY_WORKER_MAX_TASKS_PER_CHILD": "10",
+        "LOG_FORMAT": "json",
+    }
+    with Stack(folder, environment) as stack:
+        stack.release()
+        stack.start("web", "worker")
+        shop = Shop(stack)
+        # A worker that is still starting would refuse a broken list.
+        shop.expect("first", {shop.sell("first")})
+        yield shop
+
+
+@pytest.fixture
+def wallet() -> str:
+    return f"wallet-{uuid.uuid4().hex[:8]}"
+
+
+def listed(cents: int, *former: tuple[int, int]) -> str:
+    """Write a list: a sword's price, and former ones that ended so many days ago with a grace of seven."""
+    now = datetime.now(UTC)
+    prices = [
+        f"  {{ cents = {price}, ended = {(now - timedelta(days=days)).isoformat()}, grace_days = 7 }},\n"
+        for price, days in former
+    ]
+    return f"[items.sword]\nprice = {{ cents = {cents} }}\nformer_prices = [\n{''.join(prices)}]\n"
+
+
+def test_a_broken_edit_under_load_changes_nothing_but_a_line_in_the_log(shop: Shop, wallet: str) -> None:
+    good = listed(500)
+    sold: set[str] = set()
+
+    def sell() -> None:
+        sold.add(shop.sell(wallet, "--cents", "500"))
+
+    line = shop.save(good[:-3], "price_list.refused", meanwhile=sell)
+    assert (line["file"], line["line"], line["level"]) == (str(shop.path), 3, "error")
+    line = shop.save(good.replace("500", "-1"), "price_list.refused", meanwhile=sell)
+    reason = "items.sword.price.cents: Input should be greater than 0"
+    assert (line["line"], line["reason"]) == (2, reason)
+    before = shop.pool()
+
+    def older_are_gone() -> bool:
+        sell()
+        return not before & shop.pool()
+
+    wait_until(
+        older_are_gone,
+        seconds=20,
+        what="no pool process is older than the broken edit",
+        log=lambda: shop.stack.log("worker"),
+    )
+    for _ in range(10):
+        sell()
+    # The price list cannot say what a sword costs, so the sample's own price is sent.
+    arguments = ["trigger", "Settled", "--item", "sword", "--wallet", wallet, "--payment-id", "sample"]
+    warned = CliRunner(env=shop.stack.environment).invoke(main, arguments)
+    assert warned.exit_code == 0
+    assert f"{shop.path}, line 2: {reason}" in warned.stderr
+    sold.add("sample")
+    shop.expect(wallet, sold)
+    assert len(shop.logged("price_list.refused")) == 2
+
+    told = CliRunner(env=shop.stack.environment).invoke(main, ["catalog", "show"])
+    assert told.exit_code == 1
+    assert f"{shop.path}, line 2: {reason}" in told.stderr
+    assert "last good list" in told.stderr
+
+
+def test_an_edit_counts_at_once_and_a_former_price_within_its_grace(shop: Shop, wallet: str) -> None:
+    shop.save(listed(600, (500, 1), (400, 8)), "price_list.changed")
+    within = [shop.sell(wallet), shop.sell(wallet, "--cents", "600"), shop.sell(wallet, "--cents", "500")]
+    after = shop.sell(wallet, "--cents", "400")
+    shop.expect(wallet, set(within))
+
+    def buried() -> list[dict[str, Any]]:
+        letters: list[dict[str, Any]] = shop.stack.read("payments", "show", after)["dead_letters"]
+        return letters
+
+    (letter,) = wait_until(buried, seconds=20, what="the payment after the grace is a dead letter")
+    assert letter["error"] == "PriceMismatch"
+    assert "1 x sword costs 600 cents USD or 500 cents USD" in letter["message"]
+    assert "accepted until" in letter["message"]
+    (sword,) = shop.stack.read("catalog", "show")["items"]
+    assert [price["cents"] for price in (sword, *sword["former_prices"])] == [600, 500, 400]
+
+
+def test_a_worker_refuses_to_start_with_a_broken_list(shop: Shop, tmp_path: Path) -> None:
+    broken = tmp_path / "catalog.toml"
+    broken.write_text("[items.sword]\n")
+    environment = shop.stack.environment | {"CATALOG_PATH": str(broken)}
+    command = ["celery", "-A", "tasks", "worker"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 1
+    assert f"{broken}, line 1: items.sword.price" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_fulfils_nothing_needs_no_list(shop: Shop) -> None:
+    environment = shop.stack.environment | {"CATALOG_PATH": "/none"}
+    subprocess.run([sys.executable, "-c", "import tasks.fulfilment"], cwd=ROOT, env=environment, check=True)
