@@ -23,12 +23,12 @@ def payments() -> None:
 
 
 @payments.command(name="list")
-@click.option("--state", type=click.Choice(list(DecisionStatus)), help="Only payments in this state.")
+@click.option("--state", type=click.Choice([state.value for state in DecisionStatus]), help="Only payments in this state.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
 )
 @json_option
-def list_payments(state: DecisionStatus | None, limit: int, *, as_json: bool) -> None:
+def list_payments(state: str | None, limit: int, *, as_json: bool) -> None:
     """List payments, the one that changed last at the end."""
     query = (
         select(

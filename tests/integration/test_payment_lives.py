@@ -2,8 +2,12 @@
 
 import json
 import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
+from threading import Barrier
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +15,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
 from tasks.catalog import Catalog, Item, Price
+from tasks.cli.samples import sample, with_identity
 from tasks.fulfilment import fulfil
 from tasks.intake import Delivery, store
+from tasks.retries import TRANSIENT
 from tasks.schema import RunState, dead_letters, events, grants, handler_runs, ledger_entries, payments
 from tests.lives import Life, deliveries, live
 
@@ -69,3 +75,46 @@ def test_any_order_and_number_of_deliveries_ends_in_the_same_wallet(engine: Engi
     life = live(random, f"payment-{uuid.uuid4()}", "alice")
     deliver(engine, random, life)
     check(engine, life)
+
+
+def test_a_payment_and_its_loss_at_the_same_time_never_end_granted(engine: Engine) -> None:
+    """200 times each in a thread of its own, as two workers would; only what a task retries is retried."""
+    payment_ids = [f"pay-{number}" for number in range(200)]
+    together = Barrier(2, timeout=60)
+
+    def work(event_type: str) -> None:
+        for payment_id in payment_ids:
+            packet = sample(event_type)
+            with_identity(packet, payment_id=payment_id, wallet="alice")
+            together.wait()
+            _persist(partial(store_one, packet))
+            _persist(partial(fulfil_one, payment_id))
+
+    def store_one(packet: dict[str, Any]) -> None:
+        with engine.begin() as connection:
+            store(connection, [_delivery(packet)])
+
+    def fulfil_one(payment_id: str) -> None:
+        with engine.begin() as connection:
+            assert fulfil(connection, PRICES, [payment_id]) == {}
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, ["Settled", "Card Payment Chargeback Lost"]))
+    with engine.connect() as connection:
+        held = connection.execute(select(grants.c.payment_id, grants.c.status)).all()
+        unhandled = connection.execute(
+            select(handler_runs).where(handler_runs.c.state != RunState.DONE)
+        ).all()
+    assert sorted((row.payment_id, row.status) for row in held) == sorted(
+        (each, "revoked") for each in payment_ids
+    )
+    assert unhandled == []
+
+
+def _persist(step: Callable[[], None]) -> None:
+    while True:
+        try:
+            step()
+        except TRANSIENT:
+            continue
+        return

@@ -1,0 +1,74 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.cli.samples import apply, sample
+from tasks.errors import PayloadInvalid
+from tasks.event import read_event, read_packet
+from tasks.event_types import EVENT_TYPES
+
+
+def body(event_type: str = "Settled", **changes: Any) -> str:
+    packet = sample(event_type)
+    for path, value in changes.items():
+        apply(packet, path.replace("__", "."), json.dumps(value))
+    return json.dumps(packet)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "changes", "field"),
+    [
+        ("Refund", {"data__paymentId": None}, "data.paymentId"),
+        ("Settled", {"data__subtotal__cents": "five"}, "data.subtotal.cents"),
+        ("Settled", {"data__subtotal__cents": 10**15 + 1}, "data.subtotal.cents"),
+        ("Settled", {"data__id": None}, "data.id"),
+        ("Settled", {"data__id": "x" * 201}, "data.id"),
+        ("Settled", {"data__id": "a\0b"}, "data.id"),
+        ("Subscription Created", {"data__subscriptionId": ""}, "data.subscriptionId"),
+        ("KYC Success", {"data__email": 7}, "data.email"),
+    ],
+)
+def test_what_does_not_fit_its_type_names_the_field_and_repeats_nothing(
+    event_type: str, changes: dict[str, Any], field: str
+) -> None:
+    packet = read_packet(body(event_type, **changes))
+    with pytest.raises(PayloadInvalid, match=f"^{field}: ") as error:
+        read_event(packet)
+    assert "five" not in str(error.value)
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_every_documented_type_is_read(event_type: str) -> None:
+    event = read_event(read_packet(body(event_type)))
+    assert event is not None
+    assert event.type.name == event_type
+
+
+def test_an_undocumented_type_has_no_typed_event() -> None:
+    assert read_event(read_packet(body("Some Future Event"))) is None
+
+
+@pytest.mark.parametrize(
+    ("created", "moment"),
+    [
+        ("2026-09-01T10:00:00.123Z", datetime(2026, 9, 1, 10, 0, 0, 123_000, UTC)),
+        ("2026-09-01T12:00:00+02:00", datetime(2026, 9, 1, 10, tzinfo=UTC)),
+        ("2026-09-01T10:00:00", datetime(2026, 9, 1, 10, tzinfo=UTC)),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_time_that_coinflow_states(created: str, moment: datetime | None) -> None:
+    event = read_event(read_packet(body(created=created)))
+    assert event is not None
+    assert event.happened_at == moment
+
+
+@given(st.lists(st.text() | st.datetimes(timezones=st.timezones()).map(str), max_size=4))
+def test_events_of_any_stated_times_can_be_ordered(created: list[str]) -> None:
+    positions = [event.position for text in created if (event := read_event(read_packet(body(created=text))))]
+    assert sorted(positions) == sorted(positions[1:] + positions[:1])
