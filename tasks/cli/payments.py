@@ -17,13 +17,16 @@ from tasks.schema import payments as payment_table
 from tasks.settings import Settings
 
 
+_STATES = [status.value for status in DecisionStatus]
+
+
 @click.group()
 def payments() -> None:
     """Read what payments came to; match those that name no item."""
 
 
 @payments.command(name="list")
-@click.option("--state", type=click.Choice([state.value for state in DecisionStatus]), help="Only payments in this state.")
+@click.option("--state", type=click.Choice(_STATES), help="Only payments in this state.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
 )
