@@ -16,7 +16,6 @@ from tasks.schema import dead_letters, events, grants, ledger_entries, matches
 from tasks.schema import payments as payment_table
 from tasks.settings import Settings
 
-
 _STATES = [status.value for status in DecisionStatus]
 
 
