@@ -17,7 +17,7 @@ from kombu import Connection, Consumer, Exchange, Producer, Queue
 from kombu.message import Message
 from kombu.transport import TRANSPORT_ALIASES
 
-from tasks.embedded_broker import BrokerFile
+from tasks.broker_file import BrokerFile
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
@@ -69,6 +69,8 @@ def take(connection: Connection, count: int = 1, *, queue: Queue = WORK, seconds
             connection.drain_events(timeout=seconds)
     except TimeoutError:
         pass
+    # kombu hands a connection's messages to the newest consumer of their queue, whose channel it may not be.
+    consumer.cancel()
     return taken
 
 
