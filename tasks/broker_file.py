@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,11 +131,12 @@ class BrokerFile:
         return owner
 
     def retire(self, owner: int) -> None:
-        """Let an owner die; what it holds comes to the next one even if giving it back fails now."""
+        """Let an owner die; what it holds is given back now, or by a sweep if the file cannot be written."""
         with self._lock:
             self._own.discard(owner)
             fcntl.lockf(self._owners, fcntl.LOCK_UN, 1, owner)
-        self.give_back(owner)
+        with suppress(sqlite3.OperationalError):
+            self.give_back(owner)
 
     def _has_died(self, owner: int) -> bool:
         with self._lock:

@@ -153,20 +153,25 @@ class DiskFull:
 
 @dataclass(frozen=True)
 class ReadOnly:
-    """Makes the database's file system read-only for `seconds`, as Linux does after a disk error."""
+    """Makes the disk of database and broker read-only for `seconds`, as Linux does after a disk error."""
 
     seconds: float = 15
 
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic."""
         _pass(scene, max(1, (scene.load.seconds - self.seconds) / 2))
-        # Linux refuses while a file is open for writing, so the worker comes back to a file it cannot write.
-        scene.stack.kill("worker")
+        # Linux refuses while a file is open for writing: the processes come back to files they cannot write.
+        names = list(scene.stack.processes)
+        for name in names:
+            scene.stack.kill(name)
+        scene.engine.dispose()
         self._remount(scene, "ro")
-        scene.stack.start("worker")
+        for name in names:
+            scene.stack.start_process(name)
+        wait_until(lambda: scene.stack.get("/healthz") == 200, seconds=20, what="the receiver answers")
         began = time.monotonic()
         _pass(scene, self.seconds)
-        _expect(scene, began, time.monotonic(), 200)
+        _expect(scene, began, time.monotonic(), 503)
         self._remount(scene, "rw")
         return 1
 

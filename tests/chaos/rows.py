@@ -51,7 +51,7 @@ ROWS = [
     Row("connections stalled", Servers.RABBITMQ, faults.Stall(), proxied=True, recovery=150),
     Row("memory alarm", Servers.RABBITMQ, faults.MemoryAlarm()),
     Row("disk full", Servers.EMBEDDED, faults.DiskFull(), disk=96),
-    Row("database read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96, recovery=150),
+    Row("disk read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96, recovery=150),
     *(Row("everything stopped", servers, faults.stop_everything) for servers in Servers),
     Row("poisonous tasks", Servers.RABBITMQ, faults.poison, seconds=120),
     *(
