@@ -2,17 +2,19 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint lock clean
+.PHONY: help run test bench chaos lint lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 # honcho gives every child a session of its own and would let .env win over the environment, so
 # python-dotenv reads .env and honcho reads none. SIGTERM reaches this shell alone, Ctrl-C reaches
-# honcho as well; 130 and 143 are how honcho reports a stop that was asked for.
+# honcho as well; 130 and 143 are how honcho reports a stop that was asked for. It kills what has not stopped
+# after 5 seconds and has no option for that; a worker may take as long as on Heroku.
 define START
 trap : INT; trap "kill -TERM \$$honcho" TERM
-honcho --env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
+python -c "from honcho import command, manager; manager.KILL_WAIT = 25; command.main()" \
+	--env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
 python -m tasks.cli.welcome $$honcho &
 while kill -0 $$honcho 2>/dev/null; do wait $$honcho; code=$$?; done
 case $$code in 130 | 143) exit 0 ;; *) exit $$code ;; esac
@@ -30,6 +32,9 @@ test: .venv/installed ## Run the tests
 
 bench: .venv/installed ## Measure the time from the 200 to the grant, on what the environment names
 	python -m benchmarks.latency
+
+chaos: .venv/installed ## Break everything, on servers of its own, and count what was lost; half an hour
+	python -m tests.chaos $(CHAOS)
 
 lint: .venv/installed ## Check style, types and the boundaries between modules
 	ruff check

@@ -128,9 +128,10 @@ if _scheme.startswith("amqp"):
 elif _scheme.startswith("redis"):
     broker_url = _url
     broker_transport_options = {
-        # Redis gives an unacknowledged message back only after this many seconds. It must exceed the
-        # longest run and the longest retry countdown, or a task that is still held would run twice.
-        "visibility_timeout": 300,
+        # Redis gives an unacknowledged message back only after this many seconds: what a killed worker held
+        # waits so long. It must exceed the longest wait between two tries, for a free process and the
+        # longest run together (60 seconds each), or a task that is still held would run twice.
+        "visibility_timeout": 200,
         "socket_timeout": 10,
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
@@ -142,6 +143,8 @@ else:
     broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
 
 broker_connection_timeout = 3
+# Seconds: a connection that died without a word is noticed after two of these.
+broker_heartbeat = 30
 # A worker that starts before its broker waits for it, as it does when the broker goes away later.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -207,9 +210,10 @@ task_reject_on_worker_lost = True
 task_acks_on_failure = False
 # A run that hit its hard limit is delivered again, at most as often as the delivery limit says.
 task_acks_on_timeout = False
-# Seconds: the soft limit is an exception that can be classified, the hard one is the backstop.
-task_soft_time_limit = 60
-task_time_limit = 90
+# Seconds: the soft limit is an exception that can be classified, the hard one is the backstop. Longer than a
+# connection that stalls for half a minute, and short for the sake of Redis' visibility timeout.
+task_soft_time_limit = 45
+task_time_limit = 60
 
 # ---------------------------------------------------------------- workers
 
@@ -217,9 +221,9 @@ task_time_limit = 90
 worker_prefetch_multiplier = 1
 # Otherwise a task goes on beside its redelivered copy after a lost connection.
 worker_cancel_long_running_tasks_on_connection_loss = True
-# Seconds in which running tasks may finish before a stop becomes cold. honcho leaves 5 before it kills,
-# Heroku 30; what was cut off is delivered again.
-worker_soft_shutdown_timeout = 3
+# Seconds in which running tasks may finish before a stop becomes cold; Heroku kills after 30. What was cut
+# off is delivered again.
+worker_soft_shutdown_timeout = 15
 worker_hijack_root_logger = False
 # Flower lives on these.
 worker_send_task_events = True

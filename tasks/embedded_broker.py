@@ -1,150 +1,28 @@
 """The embedded broker: a kombu transport over one SQLite file, for a machine without a broker.
 
-A message belongs to its queue until it is acknowledged. Taking it marks it with its owner, acknowledging
-deletes it, and an owner that has died is unmarked by whoever notices. Celery loads the transport by name.
+Celery loads it by name. `broker_file` keeps the messages; here they take kombu's shape.
 """
 
-import fcntl
 import json
-import math
-import os
-import random
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from celery.worker import state
 from kombu.transport import virtual
+from kombu.utils.scheduling import FairCycle
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS queues (
-    name TEXT PRIMARY KEY, message_ttl REAL, expires REAL, dead_letter_exchange TEXT,
-    delivery_limit INTEGER, used_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS bindings (
-    exchange TEXT, routing_key TEXT, pattern TEXT, queue TEXT,
-    PRIMARY KEY (exchange, routing_key, pattern, queue)
-) WITHOUT ROWID;
--- AUTOINCREMENT, because an id is a delivery tag: it must never name another message later.
-CREATE TABLE IF NOT EXISTS messages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, payload TEXT NOT NULL,
-    deliveries INTEGER NOT NULL DEFAULT 0, owner INTEGER, expires_at REAL
-);
-CREATE INDEX IF NOT EXISTS messages_ready ON messages (queue, id) WHERE owner IS NULL;
-CREATE INDEX IF NOT EXISTS messages_owned ON messages (owner) WHERE owner IS NOT NULL;
-CREATE INDEX IF NOT EXISTS messages_expiring ON messages (expires_at) WHERE expires_at IS NOT NULL;
-"""
-_NEXT = "SELECT id FROM messages WHERE queue = ? AND owner IS NULL ORDER BY id LIMIT 1"
-_TAKE = f"""
-UPDATE messages SET owner = ?, deliveries = deliveries + 1 WHERE id = ({_NEXT})
-RETURNING id, payload, deliveries
-"""  # noqa: S608  # composed of constants
-#: A queue whose consumer died takes no more messages: nobody would read them.
-_PUT = """
-INSERT INTO messages (queue, payload, expires_at)
-SELECT :queue, :payload, :now + (SELECT message_ttl FROM queues WHERE name = :queue)
-WHERE NOT EXISTS (SELECT 1 FROM queues WHERE name = :queue AND used_at + expires < :now)
-"""
-#: Seconds: between two sweeps; until a temporary queue that states no expiry counts as abandoned; until an
-#: abandoned queue is forgotten (a consumer that was only asleep finds it again before).
+from tasks.broker_file import BrokerFile, QueueLimits, open_file
+
+#: Seconds between two sweeps; until a temporary queue that states no expiry counts as abandoned.
 _SWEEP_INTERVAL = 1.0
 _DEFAULT_EXPIRES = 60.0
-_FORGET_AFTER = 86_400.0
-
-
-class BrokerFile:
-    """A process's access to the broker's file, under an owner's number that dies with the process."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.process = os.getpid()
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, timeout=3, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.executescript(_SCHEMA)
-        # The kernel drops a record lock with the process that holds it, SIGKILL or not, and a fork does not
-        # inherit it: orphaned children keep no owner alive. Each owner locks one byte far beyond the file's
-        # end. The descriptor stays open for good, for closing any descriptor of a file drops its locks.
-        self._owners = os.open(f"{path}.owners", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.owner = random.SystemRandom().randrange(1, 2**62)
-        fcntl.lockf(self._owners, fcntl.LOCK_EX, 1, self.owner)
-
-    @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Write in one transaction; a durable one is on the disk when it ends.
-
-        What is not durable may be lost with the machine's power, never with a process: then a message that
-        was taken or acknowledged is there again.
-        """
-        with self._lock:
-            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def read(self, query: str, *values: object) -> list[Any]:
-        """Return a query's rows."""
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
-
-    def sweep(self, active_queues: list[str]) -> None:
-        """Give back what dead owners held, drop what expired, and keep this consumer's queues alive."""
-        now = time.time()
-        dead = [owner for (owner,) in self.read("SELECT DISTINCT owner FROM messages WHERE owner > 0")]
-        dead = [owner for owner in dead if owner != self.owner and self._has_died(owner)]
-        with self.transaction() as transaction:
-            transaction.executemany(
-                "UPDATE messages SET owner = NULL WHERE owner = ?", [(each,) for each in dead]
-            )
-            transaction.executemany(
-                "UPDATE queues SET used_at = ? WHERE name = ? AND expires IS NOT NULL",
-                [(now, queue) for queue in active_queues],
-            )
-            transaction.execute("DELETE FROM messages WHERE expires_at < ?", (now,))
-            abandoned = "SELECT name FROM queues WHERE used_at + expires < ?"
-            transaction.execute(f"DELETE FROM messages WHERE queue IN ({abandoned})", (now,))  # noqa: S608
-            forgotten = (now - _FORGET_AFTER,)
-            transaction.execute(f"DELETE FROM bindings WHERE queue IN ({abandoned})", forgotten)  # noqa: S608
-            transaction.execute("DELETE FROM queues WHERE used_at + expires < ?", forgotten)
-
-    def _has_died(self, owner: int) -> bool:
-        try:
-            fcntl.lockf(self._owners, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
-        except OSError:
-            return False
-        fcntl.lockf(self._owners, fcntl.LOCK_UN, 1, owner)
-        return True
-
-
-_files: dict[Path, BrokerFile] = {}
-_inherited: list[BrokerFile] = []
-_opening = threading.Lock()
-
-
-def _open(path: Path) -> BrokerFile:
-    """Return this process's access to a file; one per process, because record locks are the process's."""
-    with _opening:
-        file = _files.get(path)
-        if file is None or file.process != os.getpid():
-            if file is not None:
-                # A fork must neither use nor close its parent's connection.
-                _inherited.append(file)
-            file = _files[path] = BrokerFile(path)
-        return file
 
 
 class Channel(virtual.Channel):
-    """Routes, takes and acknowledges messages in the broker's file."""
+    """Routes, takes and acknowledges messages, and owns what it has taken."""
 
     supports_fanout = True
     # kombu would publish unacknowledged messages anew; here they never left their queue.
@@ -152,16 +30,21 @@ class Channel(virtual.Channel):
 
     def __init__(self, connection: Any, **options: Any) -> None:
         super().__init__(connection, **options)
-        self._no_ack_queues: set[str] = set()
-        #: Delivery tags of what this channel has delivered and nobody has acknowledged.
-        self._unacknowledged: set[str] = set()
         self._path = Path(connection.client.transport_options["path"]).absolute()
-        self._file.sweep([])
-        self._swept_at = time.monotonic()
+        self._owned: tuple[BrokerFile, int] | None = None
+        self._no_ack_queues: set[str] = set()
+        self._swept_at = 0.0
 
     @property
     def _file(self) -> BrokerFile:
-        return _open(self._path)
+        return open_file(self._path)
+
+    @property
+    def _owner(self) -> int:
+        # A fork gets an owner of its own.
+        if self._owned is None or self._owned[0] is not self._file:
+            self._owned = (self._file, self._file.new_owner())
+        return self._owned[1]
 
     # -------------------------------------------------------------- queues
 
@@ -175,28 +58,19 @@ class Channel(virtual.Channel):
         arguments = options.get("arguments") or {}
         ttl, expires = arguments.get("x-message-ttl"), arguments.get("x-expires")
         temporary = options.get("auto_delete") or options.get("exclusive")
-        with self._file.transaction() as transaction:
-            transaction.execute(
-                "INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    queue,
-                    None if ttl is None else ttl / 1000,
-                    (_DEFAULT_EXPIRES if temporary else None) if expires is None else expires / 1000,
-                    arguments.get("x-dead-letter-exchange"),
-                    arguments.get("x-delivery-limit"),
-                    time.time(),
-                ),
-            )
+        limits = QueueLimits(
+            message_ttl=None if ttl is None else ttl / 1000,
+            expires=(_DEFAULT_EXPIRES if temporary else None) if expires is None else expires / 1000,
+            dead_letter_exchange=arguments.get("x-dead-letter-exchange"),
+            delivery_limit=arguments.get("x-delivery-limit"),
+        )
+        self._file.declare(queue, limits)
 
     def _has_queue(self, queue: str, **_options: Any) -> bool:
-        return bool(self._file.read("SELECT 1 FROM queues WHERE name = ?", queue))
+        return self._file.exists(queue)
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        with self._file.transaction() as transaction:
-            transaction.execute(
-                "INSERT OR IGNORE INTO bindings VALUES (?, ?, ?, ?)",
-                (exchange, routing_key or "", pattern or "", queue),
-            )
+        self._file.bind(exchange, routing_key or "", pattern or "", queue)
 
     def queue_unbind(
         self,
@@ -208,17 +82,11 @@ class Channel(virtual.Channel):
     ) -> None:
         """Remove the binding for every process."""
         super().queue_unbind(queue, exchange, routing_key, arguments, **options)
-        with self._file.transaction() as transaction:
-            transaction.execute(
-                "DELETE FROM bindings WHERE queue = ? AND exchange = ? AND routing_key = ?",
-                (queue, exchange, routing_key),
-            )
+        self._file.unbind(exchange, routing_key, queue)
 
     def get_table(self, exchange: str) -> list[tuple[str, str, str]]:
         """Return the bindings that any process has made."""
-        return self._file.read(
-            "SELECT routing_key, pattern, queue FROM bindings WHERE exchange = ?", exchange
-        )
+        return self._file.bindings(exchange)
 
     def queue_delete(
         self, queue: str, if_unused: bool = False, if_empty: bool = False, **options: Any
@@ -227,25 +95,13 @@ class Channel(virtual.Channel):
         if if_empty and self._size(queue):
             return
         super().queue_delete(queue, if_unused=if_unused, **options)
-        with self._file.transaction() as transaction:
-            for statement in (
-                "DELETE FROM messages WHERE queue = ?",
-                "DELETE FROM bindings WHERE queue = ?",
-                "DELETE FROM queues WHERE name = ?",
-            ):
-                transaction.execute(statement, (queue,))
+        self._file.delete(queue)
 
     def _size(self, queue: str) -> int:
-        ((count,),) = self._file.read(
-            "SELECT count(*) FROM messages WHERE queue = ? AND owner IS NULL", queue
-        )
-        return int(count)
+        return self._file.size(queue)
 
     def _purge(self, queue: str) -> int:
-        with self._file.transaction() as transaction:
-            return transaction.execute(
-                "DELETE FROM messages WHERE queue = ? AND owner IS NULL", (queue,)
-            ).rowcount
+        return self._file.purge(queue)
 
     # -------------------------------------------------------------- publishing
 
@@ -256,13 +112,9 @@ class Channel(virtual.Channel):
         self._put_all([queue for _, _, queue in self.get_table(exchange)], message)
 
     def _put_all(self, queues: list[str], message: dict[str, Any]) -> None:
-        payload, now = json.dumps(message), time.time()
         # 2 is AMQP's number for a persistent message.
         durable = message["properties"].get("delivery_mode") == 2  # noqa: PLR2004
-        with self._file.transaction(durable=durable) as transaction:
-            transaction.executemany(
-                _PUT, [{"queue": queue, "payload": payload, "now": now} for queue in queues]
-            )
+        self._file.put(queues, json.dumps(message), durable=durable)
 
     # -------------------------------------------------------------- consuming
 
@@ -288,89 +140,63 @@ class Channel(virtual.Channel):
 
     def drain_events(self, timeout: float | None = None, callback: Any = None) -> Any:
         """Deliver a message. Raises Empty if there is none."""
-        if time.monotonic() - self._swept_at > _SWEEP_INTERVAL:
+        if self._consumers and time.monotonic() - self._swept_at > _SWEEP_INTERVAL:
             self._swept_at = time.monotonic()
             self._file.sweep(self._active_queues)
         return super().drain_events(timeout, callback)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002  # kombu's signature
-        # An empty poll, the usual one, only reads.
-        if not self._file.read(_NEXT, queue):
+        taken = self._file.take(queue, self._owner)
+        if taken is None:
             raise Empty
-        with self._file.transaction() as transaction:
-            row = transaction.execute(_TAKE, (self._file.owner, queue)).fetchone()
-            if row and queue in self._no_ack_queues:
-                transaction.execute("DELETE FROM messages WHERE id = ?", (row[0],))
-        if not row:
+        tag = str(taken.id)
+        message: dict[str, Any] = json.loads(taken.payload)
+        ((exchange, limit),) = self._file.read(_LIMITS, queue) or [(None, None)]
+        if limit is not None and taken.deliveries > limit + 1:
+            self._bury(tag, message, exchange)
             raise Empty
-        tag, payload, deliveries = row
-        message: dict[str, Any] = json.loads(payload)
-        if queue not in self._no_ack_queues:
-            self._unacknowledged.add(str(tag))
-        if deliveries - 1 > (self._delivery_limit(queue) or deliveries):
-            self._bury(str(tag))
-            raise Empty
-        message["properties"]["delivery_tag"] = str(tag)
-        message["properties"]["delivery_info"]["redelivered"] = deliveries > 1
-        message["headers"]["x-delivery-count"] = deliveries - 1
+        if queue in self._no_ack_queues:
+            self._file.acknowledge(tag, self._owner)
+        message["properties"]["delivery_tag"] = tag
+        message["properties"]["delivery_info"]["redelivered"] = taken.deliveries > 1
+        message["headers"]["x-delivery-count"] = taken.deliveries - 1
         return message
 
-    def _delivery_limit(self, queue: str) -> int | None:
-        rows = self._file.read("SELECT delivery_limit FROM queues WHERE name = ?", queue)
-        return rows[0][0] if rows else None
-
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Delete the message, which is still this process's."""
-        with self._file.transaction() as transaction:
-            transaction.execute(
-                "DELETE FROM messages WHERE id = ? AND owner = ?", (delivery_tag, self._file.owner)
-            )
-        self._unacknowledged.discard(delivery_tag)
+        """Delete the message, if it is still this channel's."""
+        self._file.acknowledge(delivery_tag, self._owner)
         super().basic_ack(delivery_tag, multiple)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Give the message back to its queue, or to its dead-letter exchange."""
         if requeue:
-            self._give_back([delivery_tag])
+            self._file.give_back(self._owner, delivery_tag)
         else:
-            self._bury(delivery_tag)
+            for payload, exchange in self._file.read(_LETTER, delivery_tag):
+                self._bury(delivery_tag, json.loads(payload), exchange)
         self.qos.ack(delivery_tag)
 
-    def _give_back(self, tags: Collection[str]) -> None:
-        with self._file.transaction() as transaction:
-            transaction.executemany(
-                "UPDATE messages SET owner = NULL WHERE id = ? AND owner = ?",
-                [(tag, self._file.owner) for tag in tags],
-            )
-        self._unacknowledged.difference_update(list(tags))
-
-    def _bury(self, tag: str) -> None:
+    def _bury(self, tag: str, message: dict[str, Any], exchange: str | None) -> None:
         """Move a message to the queues behind its dead-letter exchange; without one it is gone."""
-        found = self._file.read(
-            "SELECT payload, dead_letter_exchange FROM messages JOIN queues ON name = queue WHERE id = ?", tag
-        )
-        targets: Iterable[str] = ()
-        for payload, exchange in found:
-            message = json.loads(payload)
-            key = message["properties"]["delivery_info"]["routing_key"]
-            targets = self.typeof(exchange, "topic").lookup(self.get_table(exchange), exchange, key, None)
-        with self._file.transaction(durable=True) as transaction:
-            transaction.executemany(
-                "INSERT INTO messages (queue, payload) SELECT ?, payload FROM messages WHERE id = ?",
-                [(target, tag) for target in targets],
-            )
-            transaction.execute("DELETE FROM messages WHERE id = ?", (tag,))
-        self._unacknowledged.discard(tag)
+        key = message["properties"]["delivery_info"]["routing_key"]
+        name = exchange or ""
+        queues = self.typeof(name, "topic").lookup(self._file.bindings(name), name, key, "")
+        self._file.move(tag, self._owner, queues)
 
     def basic_recover(self, requeue: bool = False) -> None:  # noqa: ARG002  # kombu's signature
         """Give back everything that was delivered and not acknowledged."""
-        self._give_back(self._unacknowledged)
+        self._file.give_back(self._owner)
 
     def close(self) -> None:
         """Give back what was not acknowledged, and close."""
-        if not self.closed:
-            self._give_back(self._unacknowledged)
+        owned, self._owned = self._owned, None
         super().close()
+        if owned and owned[0] is self._file:
+            owned[0].retire(owned[1])
+
+
+_LIMITS = "SELECT dead_letter_exchange, delivery_limit FROM queues WHERE name = ?"
+_LETTER = "SELECT payload, dead_letter_exchange FROM messages JOIN queues ON name = queue WHERE id = ?"
 
 
 class Transport(virtual.Transport):
@@ -380,27 +206,47 @@ class Transport(virtual.Transport):
     driver_type = "sqlite"
     driver_name = "embedded"
     #: Seconds between two looks for a message.
-    polling_interval = 0.05
+    polling_interval = 0.02
     connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)
-    implements = virtual.Transport.implements.extend(exchange_type=frozenset(["direct", "topic", "fanout"]))
+    # Without an event loop Celery gives its child processes one pipe with one lock, and a child that is
+    # killed while it holds the lock stops all the others for good.
+    implements = virtual.Transport.implements.extend(
+        asynchronous=True, exchange_type=frozenset(["direct", "topic", "fanout"])
+    )
 
-    def drain_events(self, connection: Any, timeout: float | None = None, **_options: Any) -> None:
-        """Deliver a message. Raises TimeoutError when none comes in `timeout` seconds.
+    def __init__(self, client: Any, **options: Any) -> None:
+        super().__init__(client, **options)
+        self.cycle: FairCycle
+        self._leave_loop: Callable[[], None] = lambda: None
 
-        A worker without an event loop looks only between two calls whether it was asked to stop, and makes
-        one call more before it does; so a call ends early then.
-        """
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        while True:
-            try:
-                super().drain_events(connection, timeout=self.polling_interval)
-            except TimeoutError:
-                stopping = {state.should_stop, state.should_terminate} - {None, False}
-                if stopping or time.monotonic() >= deadline:
-                    raise
-            else:
-                return
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ARG002  # kombu's signature
+        """Look for messages whenever the worker's loop turns: at intervals and after every finished task."""
+        self._leave_loop()
+        loop.on_tick.add(self._deliver_waiting)
+        tick = loop.call_repeatedly(self.polling_interval, _nothing)
+
+        def leave() -> None:
+            loop.on_tick.discard(self._deliver_waiting)
+            tick.cancel()
+
+        self._leave_loop = leave
+
+    def _deliver_waiting(self) -> None:
+        try:
+            while True:
+                self.cycle.get(self._deliver)
+        except Empty:
+            pass
+
+    def close_connection(self, connection: Any) -> None:
+        """Close every channel."""
+        self._leave_loop()
+        super().close_connection(connection)
 
     def driver_version(self) -> str:
         """Return SQLite's version."""
         return sqlite3.sqlite_version
+
+
+def _nothing() -> None:
+    """Make the loop turn."""

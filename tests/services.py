@@ -1,4 +1,4 @@
-"""Real servers for tests: private instances of RabbitMQ and Redis, a private database on PostgreSQL.
+"""Real servers for tests: private instances, and a private database on a PostgreSQL that runs already.
 
 A machine without a server skips the tests that need it; with `CI` set, they fail instead.
 """
@@ -8,9 +8,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,36 +47,45 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@dataclass
 class Server:
     """A server process of the test's own, which may be stopped, killed and started again."""
 
-    def __init__(
-        self, command: list[str], port: int, log: Path, environment: dict[str, str] | None = None
-    ) -> None:
-        self.port = port
-        self._command = command
-        self._log = log
-        self._environment = os.environ | (environment or {})
+    command: list[str]
+    port: int
+    log: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    user: str | None = None
+    ready: Callable[[int], bool] = answers
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    def __post_init__(self) -> None:
+        self.environment = os.environ | self.environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Return once the server listens."""
-        with self._log.open("ab") as log:
+        """Return once the server is ready."""
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                self.command,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                user=self.user,
             )
-        wait_until(self._listens, seconds=60, what=f"{self._command[0]} listens; see {self._log}")
+        wait_until(self._is_ready, seconds=60, what=f"{self.command[0]} is ready; see {self.log}")
 
-    def _listens(self) -> bool:
+    def _is_ready(self) -> bool:
         if self._process is None or self._process.poll() is not None:
-            raise AssertionError(f"{self._command[0]} ended:\n{self._log.read_text()[-2000:]}")
-        return answers(self.port)
+            raise AssertionError(f"{self.command[0]} ended:\n{self.log.read_text()[-2000:]}")
+        return self.ready(self.port)
 
-    def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> None:
+    def stop(self, signal_number: signal.Signals | None = None) -> None:
         """End the server and everything that it started."""
         if self._process is None:
             return
-        os.killpg(self._process.pid, signal_number)
+        os.killpg(self._process.pid, signal_number or self.stop_signal)
         try:
             self._process.wait(timeout=30)
         finally:
@@ -130,6 +141,57 @@ def rabbitmq(folder: Path) -> Iterator[Server]:
         yield server
     finally:
         server.stop(signal.SIGKILL)
+
+
+def rabbitmqctl(server: Server, *arguments: str) -> None:
+    """Run a command of RabbitMQ's on a node that `rabbitmq` runs."""
+    # Debian's command on the path changes to a user that cannot read the node's cookie.
+    places = os.pathsep.join(["/usr/lib/rabbitmq/bin", os.environ["PATH"]])
+    command = shutil.which("rabbitmqctl", path=places) or missing("rabbitmqctl is not installed")
+    subprocess.run([command, *arguments], env=server.environment, check=True, capture_output=True)
+
+
+def _postgres_answers(port: int) -> bool:
+    # While it recovers from a crash it listens and refuses.
+    try:
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextmanager
+def postgres() -> Iterator[Server]:
+    """Run a PostgreSQL server of its own, with the database `postgres` of the user `postgres`."""
+    places = os.pathsep.join([*map(str, Path("/usr/lib/postgresql").glob("*/bin")), os.environ["PATH"]])
+    initdb = shutil.which("initdb", path=places) or missing("PostgreSQL's initdb is not installed")
+    # It refuses to run as root; tests' folders are closed to other users.
+    user = "postgres" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as name:
+        folder, data = Path(name), Path(name) / "data"
+        if user:
+            shutil.chown(folder, user)
+        subprocess.run(
+            [initdb, "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            user=user,
+        )
+        port = free_port()
+        server = Server(
+            [str(Path(initdb).with_name("postgres")), "-D", str(data), "-p", str(port), "-k", str(folder)],
+            port,
+            folder / "log",
+            ready=_postgres_answers,
+            user=user,
+            # SIGTERM would wait for the clients to leave.
+            stop_signal=signal.SIGINT,
+        )
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,6 +48,13 @@ class Stack:
             **environment,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._groups: set[int] = set()
+        # A working folder whose `var` is the stack's own.
+        self._app = folder / "app"
+        self._app.mkdir()
+        for entry in ROOT.iterdir():
+            if entry.name not in {".env", "var"}:
+                (self._app / entry.name).symlink_to(entry)
 
     def __enter__(self) -> Self:
         return self
@@ -54,8 +62,12 @@ class Stack:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        for name in list(self.processes):
-            self.kill(name)
+        # A killed process may have left children, whose group outlives it.
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        for process in self.processes.values():
+            process.wait(timeout=30)
 
     @property
     def url(self) -> str:
@@ -65,21 +77,28 @@ class Stack:
     def start(self, *names: str) -> None:
         """Start processes; return once `web`, if it is one of them, is ready."""
         for name in names:
-            with (self.folder / f"{name}.log").open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    ["/bin/sh", "-c", procfile()[name]],
-                    cwd=ROOT,
-                    env=self.environment,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+            self.start_process(name)
         if "web" in names:
             wait_until(self._is_ready, seconds=30, what="/readyz answers 200", log=lambda: self.log("web"))
 
+    def start_process(self, name: str, arguments: str = "") -> None:
+        """Start a process, with further arguments, without waiting for it."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                ["/bin/sh", "-c", f"{procfile()[name]} {arguments}"],
+                cwd=self._app,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._groups.add(self.processes[name].pid)
+
     def release(self) -> None:
         """Run the Procfile's release step."""
-        subprocess.run(["/bin/sh", "-c", procfile()["release"]], cwd=ROOT, env=self.environment, check=True)
+        subprocess.run(
+            ["/bin/sh", "-c", procfile()["release"]], cwd=self._app, env=self.environment, check=True
+        )
 
     def _is_ready(self) -> bool:
         return self.get("/readyz") == 200
@@ -104,6 +123,22 @@ class Stack:
         process = self.processes.pop(name)
         os.killpg(process.pid, signal_number)
         process.wait(timeout=30)
+
+    def children(self, name: str) -> list[int]:
+        """Return the ids of what a process has started, such as gunicorn's workers."""
+        process = self.processes[name].pid
+        try:
+            return [
+                int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+            ]
+        except FileNotFoundError:
+            return []
+
+    def restart_ended(self) -> None:
+        """Start again what has ended, as an init would."""
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.start_process(name)
 
     def ctl(self, *arguments: str, exit_code: int = 0) -> str:
         """Run coinflowctl in this process, which is quick; return what it printed."""

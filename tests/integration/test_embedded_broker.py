@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from kombu import Connection, Consumer, Exchange, Producer, Queue
+from kombu.asynchronous import Hub
 from kombu.message import Message
 from kombu.transport import TRANSPORT_ALIASES
 
-from tasks.embedded_broker import BrokerFile
+from tasks.broker_file import BrokerFile, QueueLimits
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
@@ -69,6 +70,8 @@ def take(connection: Connection, count: int = 1, *, queue: Queue = WORK, seconds
             connection.drain_events(timeout=seconds)
     except TimeoutError:
         pass
+    # kombu hands a connection's messages to the newest consumer of their queue, whose channel it may not be.
+    consumer.cancel()
     return taken
 
 
@@ -297,3 +300,48 @@ def test_a_persistent_message_is_flushed_to_the_disk(path: Path) -> None:
     for durable, level in ((True, 2), (False, 1)):
         with file.transaction(durable=durable) as transaction:
             assert transaction.execute("PRAGMA synchronous").fetchone()[0] == level
+
+
+def test_what_could_not_be_given_back_comes_to_the_next_all_the_same(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    publish(connect(), "kept")
+    first = connect()
+    assert take(first)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        first.release()
+    assert take(connect())[0].payload == "kept"
+
+
+def test_a_file_that_can_be_written_again_is_written_again(path: Path) -> None:
+    file = BrokerFile(path)
+    file.declare("work", QueueLimits(None, None, None, None))
+    with file.transaction() as transaction:
+        # As when the file could only be opened for reading.
+        transaction.execute("PRAGMA query_only=ON")
+    with pytest.raises(sqlite3.OperationalError):
+        file.put(["work"], "{}", durable=True)
+    file.put(["work"], "{}", durable=True)
+    assert rows(path) == 1
+
+
+def test_a_worker_looks_at_once_after_a_task_and_leaves_its_loop_when_closed(
+    connect: Callable[[], Connection],
+) -> None:
+    connection, loop = connect(), Hub()
+    taken: list[Message] = []
+    consumer = Consumer(connection.channel(), [WORK], on_message=taken.append, prefetch_count=1)
+    consumer.consume()
+    connection.register_with_event_loop(loop)
+    connection.register_with_event_loop(loop)
+    publish(connection, "first", "second")
+    (turn,) = loop.on_tick
+    turn()
+    turn()
+    assert [message.payload for message in taken] == ["first"]
+    taken[0].ack()
+    turn()
+    assert [message.payload for message in taken] == ["first", "second"]
+    connection.close()
+    assert not loop.on_tick

@@ -1,7 +1,12 @@
 """What is written in several places says the same in each."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import AliasChoices
@@ -10,6 +15,7 @@ from pydantic_settings import BaseSettings
 import celeryconfig
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
+from tasks.retries import BACKOFF_LIMIT
 from tasks.settings import Settings as TaskSettings
 from tests.stack import ROOT, procfile
 
@@ -33,6 +39,76 @@ def test_every_variable_is_in_the_readme(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_every_variable_is_in_the_example(name: str) -> None:
     assert name in (ROOT / ".env.example").read_text()
+
+
+#: What keeps a task from being lost: Celery's defaults would acknowledge before the run, on failure, and when
+#: its process is killed; publish without a confirm; wait without end; and read queues that nobody declared.
+PROMISES = {
+    "accept_content": ["json"],
+    "broker_connection_max_retries": None,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_timeout": 3,
+    "broker_heartbeat": 30,
+    "broker_native_delayed_delivery_queue_type": "quorum",
+    "broker_pool_acquire_timeout": 3,
+    "control_queue_durable": True,
+    "control_queue_exclusive": False,
+    "result_backend": None,
+    "task_acks_late": True,
+    "task_acks_on_failure": False,
+    "task_acks_on_timeout": False,
+    "task_create_missing_queues": False,
+    "task_default_delivery_mode": 2,
+    "task_default_exchange_type": "topic",
+    "task_default_queue_type": "quorum",
+    "task_ignore_result": True,
+    "task_reject_on_worker_lost": True,
+    "task_serializer": "json",
+    "task_soft_time_limit": 45,
+    "task_time_limit": 60,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "worker_detect_quorum_queues": True,
+    "worker_prefetch_multiplier": 1,
+    "worker_soft_shutdown_timeout": 15,
+}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_every_setting_that_keeps_a_task_is_set(name: str) -> None:
+    assert app.conf[name] == PROMISES[name]
+
+
+def test_a_publish_waits_for_a_confirm_and_gives_up_before_the_receivers_answer_is_due() -> None:
+    options, policy = transport_options("amqp://localhost"), celeryconfig.task_publish_retry_policy
+    assert options["confirm_publish"] is True
+    assert celeryconfig.CONFIRM_TIMEOUT < 4
+    assert policy["max_retries"] <= 2
+    assert policy["interval_max"] < 1
+
+
+def test_redis_gives_nothing_back_that_is_still_held() -> None:
+    """A message may wait for its next try, then for a free process, and then it runs."""
+    longest = BACKOFF_LIMIT + 2 * celeryconfig.task_time_limit
+    assert transport_options("redis://localhost")["visibility_timeout"] > longest
+
+
+def transport_options(url: str) -> dict[str, Any]:
+    """Return what the configuration says on another broker, which it reads from the environment once."""
+    code = "import celeryconfig, json; print(json.dumps(celeryconfig.broker_transport_options))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"BROKER_URL": url},
+        capture_output=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def test_a_worker_stops_before_heroku_kills_it() -> None:
+    # Its processes get half as long again to close their connections.
+    assert 1.5 * celeryconfig.worker_soft_shutdown_timeout < 25
+    assert "REMAP_SIGTERM=SIGQUIT" in procfile()["worker"]
 
 
 def test_every_task_has_a_declared_queue() -> None:

@@ -1,0 +1,264 @@
+"""The faults. Each is a function that breaks a running scene, mends it, and returns how often it broke it.
+
+It raises AssertionError where the product answered otherwise than it promises meanwhile.
+"""
+
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from kombu import Connection
+
+from tests.chaos.load import Load, deliveries
+from tests.chaos.poison import POISON
+from tests.chaos.result import granted
+from tests.chaos.scene import Scene
+from tests.services import rabbitmqctl
+from tests.stack import ROOT
+from tests.waiting import wait_until
+
+Fault = Callable[[Scene], int]
+
+
+def _pass(scene: Scene, seconds: float) -> None:
+    """Let time go by; what ends meanwhile is started again, as an init would."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(0.1, left))
+        scene.stack.restart_ended()
+
+
+def kill_processes(scene: Scene) -> int:
+    """SIGKILL a random gunicorn worker, Celery child, Celery parent or beat every second."""
+    injected = 0
+    while scene.load.is_sending:
+        kind = scene.chance.choice(("gunicorn worker", "Celery child", "Celery parent", "beat"))
+        name = {"gunicorn worker": "web", "beat": "beat"}.get(kind, "worker")
+        if kind in {"gunicorn worker", "Celery child"}:
+            victims = scene.stack.children(name)
+        else:
+            victims = [scene.stack.processes[name].pid]
+        if victims:
+            with suppress(ProcessLookupError):
+                os.kill(scene.chance.choice(victims), signal.SIGKILL)
+                injected += 1
+        _pass(scene, 1)
+    return injected
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Ends servers by a signal, theirs for an ordinary stop unless given, and starts them after `seconds`."""
+
+    servers: tuple[str, ...]
+    signal_number: signal.Signals | None = None
+    seconds: float = 20
+
+    def __call__(self, scene: Scene) -> int:
+        """Break it in the middle of the traffic."""
+        _pass(scene, max(1, (scene.load.seconds - self.seconds) / 2))
+        for name in self.servers:
+            scene.servers[name].stop(self.signal_number)
+        began = time.monotonic()
+        _pass(scene, self.seconds)
+        ended = time.monotonic()
+        for name in self.servers:
+            scene.servers[name].start()
+        _expect(scene, began, ended, 503 if "broker" in self.servers else 200)
+        return len(self.servers)
+
+
+def _expect(scene: Scene, began: float, ended: float, status: int) -> None:
+    """Check that every delivery between two times was answered so, in the time that Coinflow waits."""
+    answers = scene.load.answers_between(began, ended)
+    others = [each for each in answers if each.status != status]
+    assert answers, "no delivery was answered during the fault"
+    assert not others, f"{len(others)} of {len(answers)} answers were not {status}: {others[0]}"
+
+
+def cut_connections(scene: Scene) -> int:
+    """Break a fifth of all connections to broker and database, every half second, in the middle of a send."""
+    injected = 0
+    while scene.load.is_sending:
+        injected += sum(proxy.cut(0.2, scene.chance) for proxy in scene.proxies)
+        _pass(scene, 0.5)
+    return injected
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Lets no byte through to broker and database for `seconds`."""
+
+    seconds: float = 30
+
+    def __call__(self, scene: Scene) -> int:
+        """Break it in the middle of the traffic."""
+        _pass(scene, max(1, (scene.load.seconds - self.seconds) / 2))
+        injected = sum(proxy.stall() for proxy in scene.proxies)
+        began = time.monotonic()
+        _pass(scene, self.seconds)
+        _expect(scene, began, time.monotonic(), 503)
+        for proxy in scene.proxies:
+            proxy.resume()
+        return injected
+
+
+@dataclass(frozen=True)
+class MemoryAlarm:
+    """Makes RabbitMQ block its publishers for `seconds`."""
+
+    seconds: float = 15
+
+    def __call__(self, scene: Scene) -> int:
+        """Break it in the middle of the traffic."""
+        _pass(scene, max(1, (scene.load.seconds - self.seconds) / 2))
+        broker = scene.servers["broker"]
+        rabbitmqctl(broker, "set_vm_memory_high_watermark", "absolute", "1MB")
+        began = time.monotonic()
+        _pass(scene, self.seconds)
+        _expect(scene, began, time.monotonic(), 503)
+        rabbitmqctl(broker, "set_vm_memory_high_watermark", "0.4")
+        return 1
+
+
+@dataclass(frozen=True)
+class DiskFull:
+    """Fills the file system of database and broker for `seconds`."""
+
+    seconds: float = 15
+
+    def __call__(self, scene: Scene) -> int:
+        """Break it in the middle of the traffic."""
+        _pass(scene, max(1, (scene.load.seconds - self.seconds) / 2))
+        filler = scene.stack.folder / "disk" / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        began = time.monotonic()
+        _pass(scene, self.seconds)
+        refused = [each for each in scene.load.answers_between(began, time.monotonic()) if each.status != 200]
+        assert refused, "the disk was not full"
+        assert {each.status for each in refused} == {503}, refused
+        filler.unlink()
+        return 1
+
+
+@dataclass(frozen=True)
+class ReadOnly:
+    """Makes the disk of database and broker read-only for `seconds`, as Linux does after a disk error."""
+
+    seconds: float = 15
+
+    def __call__(self, scene: Scene) -> int:
+        """Break it in the middle of the traffic."""
+        _pass(scene, max(1, (scene.load.seconds - self.seconds) / 2))
+        # Linux refuses while a file is open for writing: the processes come back to files they cannot write.
+        names = list(scene.stack.processes)
+        for name in names:
+            scene.stack.kill(name)
+        scene.engine.dispose()
+        self._remount(scene, "ro")
+        for name in names:
+            scene.stack.start_process(name)
+        wait_until(lambda: scene.stack.get("/healthz") == 200, seconds=20, what="the receiver answers")
+        began = time.monotonic()
+        _pass(scene, self.seconds)
+        _expect(scene, began, time.monotonic(), 503)
+        self._remount(scene, "rw")
+        return 1
+
+    @staticmethod
+    def _remount(scene: Scene, mode: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{mode}", scene.stack.folder / "disk"], check=True)
+
+
+def poison(scene: Scene) -> int:
+    """Send tasks that kill their process, never return or ignore their time limit.
+
+    Each must become a dead letter in bounded time, and other events must be granted meanwhile.
+    """
+    scene.stack.kill("worker")
+    scene.stack.start_process("worker", "--include tests.chaos.poison")
+    with Connection(scene.stack.environment["BROKER_URL"]) as connection:
+        for number, task in enumerate(POISON, start=1):
+            before = granted(scene.engine)
+            _send(scene, task)
+            wait_until(partial(_is_dead, connection, number), seconds=90, what=f"{task} is a dead letter")
+            assert granted(scene.engine) > before, f"nothing was granted beside {task}"
+    return len(POISON)
+
+
+def _send(scene: Scene, task: str) -> None:
+    command = [sys.executable, "-m", "tests.chaos.poison", task]
+    subprocess.run(command, cwd=ROOT, env=scene.stack.environment, check=True)
+
+
+def _is_dead(connection: Connection, count: int) -> bool:
+    found = connection.default_channel.queue_declare("dead", passive=True)  # type: ignore[attr-defined]  # AMQP's
+    return bool(found.message_count == count)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Lets events gather while no worker runs, then starts one; the receiver must go on as before."""
+
+    events: int
+
+    def __call__(self, scene: Scene) -> int:
+        """Measure the answers to the traffic before and while the backlog drains."""
+        scene.stack.kill("worker", signal.SIGTERM)
+        backlog = Load(scene.stack.url, deliveries(self.events, scene.chance, alone=True), self.events / 1500)
+        backlog.start()
+        wait_until(lambda: backlog.is_through, seconds=self.events / 100, what="the backlog is taken in")
+        scene.load.accepted |= backlog.accepted
+        scene.load.answers += backlog.answers
+        began = time.monotonic()
+        _pass(scene, 10)
+        drains = time.monotonic()
+        scene.stack.start_process("worker")
+        _pass(scene, 30)
+        for name, times in (("before", (began, drains)), ("while it drains", (drains, time.monotonic()))):
+            taken = sorted(each.seconds for each in scene.load.answers_between(*times))
+            p99 = taken[int(len(taken) * 0.99)]
+            scene.notes.append(
+                f"receiver {name}: median {1000 * statistics.median(taken):.0f} ms, p99 {1000 * p99:.0f} ms"
+            )
+            assert p99 < 1, f"the receiver has become slow {name}"
+        return 1
+
+
+_FAULTY_LINE = re.compile(r"^Traceback|\berror\b|\bcritical\b", re.IGNORECASE | re.MULTILINE)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
+
+
+def stop_everything(scene: Scene) -> int:
+    """Send SIGTERM to every process at once, as Heroku does, and start them again; errors in a log fail."""
+    injected = 0
+    while scene.load.is_sending:
+        _pass(scene, 5)
+        for process in scene.stack.processes.values():
+            os.killpg(process.pid, signal.SIGTERM)
+        injected += 1
+        for name, process in scene.stack.processes.items():
+            wait_until(
+                partial(_has_ended, process),
+                seconds=25,
+                what=f"{name} has ended after SIGTERM",
+                log=partial(scene.stack.log, name),
+            )
+        scene.stack.restart_ended()
+    for name in scene.stack.processes:
+        faulty = [line for line in scene.stack.log(name).splitlines() if _FAULTY_LINE.search(line)]
+        assert not faulty, f"{name} has logged: {faulty[0]}"
+    return injected

@@ -1,0 +1,140 @@
+"""The traffic: payments' events in any order and number, delivered as Coinflow delivers them."""
+
+import asyncio
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx2
+
+from tasks.cli.samples import sample, with_identity
+from tests.stack import KEY
+
+#: Seconds: Coinflow waits no longer for an answer.
+PATIENCE = 5.0
+#: Seconds between Coinflow's tries: 2^n - 1. The suite waits no longer than the last of these.
+_WAITS = (1, 3, 7, 15)
+#: Deliveries under way at a time.
+_CONCURRENCY = 32
+#: What comes beside `Settled`; it moves no wallet.
+_OTHERS = ("Card Payment Authorized", "Some Future Event")
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An event of a payment."""
+
+    payment_id: str
+    event_type: str
+    wallet: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A delivery's answer: when it was sent, how long it took (seconds) and its status, 0 for none."""
+
+    sent_at: float
+    seconds: float
+    status: int
+
+
+def deliveries(payments: int, chance: random.Random, *, alone: bool = False) -> list[Packet]:
+    """Return every payment's `Settled`, and unless `alone` some other events and copies, shuffled."""
+    packets = []
+    for number in range(payments):
+        payment_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        types = ["Settled", *(other for other in _OTHERS if not alone and chance.random() < 1 / 4)]
+        for event_type in types:
+            packet = _packet(event_type, payment_id, f"wallet-{number % 50}")
+            packets += [packet] * (1 if alone else chance.choice((1, 1, 2, 3)))
+    chance.shuffle(packets)
+    return packets
+
+
+def _packet(event_type: str, payment_id: str, wallet: str) -> Packet:
+    packet = sample(event_type)
+    with_identity(packet, payment_id=payment_id, wallet=wallet, item="sword", cents=500)
+    return Packet(payment_id, event_type, wallet, json.dumps(packet))
+
+
+@dataclass
+class Load:
+    """Delivers packets evenly over some seconds, each again until it is answered 200."""
+
+    url: str
+    packets: list[Packet]
+    seconds: float
+    answers: list[Answer] = field(default_factory=list)
+    #: Packets that were answered 200.
+    accepted: set[Packet] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._deliver_all()), daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver, in a thread of its own."""
+        self._thread.start()
+        self._ends_at = time.monotonic() + self.seconds
+
+    def stop(self) -> None:
+        """Give up what has not been answered 200."""
+        self._stopped.set()
+        self._thread.join(timeout=2 * PATIENCE)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether deliveries still come for the first time."""
+        return time.monotonic() < self._ends_at
+
+    @property
+    def is_through(self) -> bool:
+        """Whether every delivery was answered 200."""
+        return not self._thread.is_alive()
+
+    def answers_between(self, start: float, end: float) -> list[Answer]:
+        """Return the answers to deliveries that began and ended between two times."""
+        return [each for each in self.answers if start <= each.sent_at and each.sent_at + each.seconds <= end]
+
+    async def _deliver_all(self) -> None:
+        limits = httpx2.Limits(max_connections=_CONCURRENCY, max_keepalive_connections=_CONCURRENCY)
+        free = asyncio.Semaphore(_CONCURRENCY)
+        async with (
+            httpx2.AsyncClient(limits=limits, timeout=PATIENCE, headers={"Authorization": KEY}) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            pause = self.seconds / len(self.packets)
+            began = time.monotonic()
+            for number, packet in enumerate(self.packets):
+                await asyncio.sleep(max(0, began + number * pause - time.monotonic()))
+                group.create_task(self._deliver(client, free, packet))
+
+    async def _deliver(self, client: httpx2.AsyncClient, free: asyncio.Semaphore, packet: Packet) -> None:
+        waits = _waits()
+        while not self._stopped.is_set():
+            async with free:
+                sent_at = time.monotonic()
+                status = await self._post(client, packet.body)
+            self.answers.append(Answer(sent_at, time.monotonic() - sent_at, status))
+            if status == httpx2.codes.OK:
+                self.accepted.add(packet)
+                return
+            await asyncio.sleep(next(waits))
+
+    async def _post(self, client: httpx2.AsyncClient, body: str) -> int:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return (await client.post(self.url, content=body)).status_code
+        except (httpx2.HTTPError, TimeoutError):
+            return 0
+
+
+def _waits() -> Iterator[int]:
+    yield from _WAITS
+    while True:
+        yield _WAITS[-1]

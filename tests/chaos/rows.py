@@ -1,0 +1,126 @@
+"""The rows of the suite, and how one is run."""
+
+import random
+import shutil
+import signal
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.chaos import faults
+from tests.chaos.load import Load, deliveries
+from tests.chaos.proxy import Proxy
+from tests.chaos.result import Result, answers, doubled, granted, lost
+from tests.chaos.scene import Scene, Servers, direct_engine, running, started
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault on some servers, with bounds in seconds for the traffic and for the recovery after it."""
+
+    name: str
+    servers: Servers
+    fault: faults.Fault
+    seconds: float = 40
+    recovery: float = 90
+    proxied: bool = False
+    disk: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.servers}"
+
+
+_BROKER, _DATABASE = ("broker",), ("database",)
+ROWS = [
+    Row("processes killed", Servers.EMBEDDED, faults.kill_processes),
+    Row("processes killed", Servers.RABBITMQ, faults.kill_processes),
+    # What a killed worker held comes back after the visibility timeout.
+    Row("processes killed", Servers.REDIS, faults.kill_processes, recovery=260),
+    *(
+        Row(f"{what} {how}", Servers.RABBITMQ, faults.Outage(names, number))
+        for names, what in (
+            (_BROKER, "broker"),
+            (_DATABASE, "database"),
+            (_BROKER + _DATABASE, "broker and database"),
+        )
+        for number, how in ((None, "stopped"), (signal.SIGKILL, "killed"))
+    ),
+    Row("connections cut", Servers.RABBITMQ, faults.cut_connections, proxied=True, recovery=150),
+    Row("connections stalled", Servers.RABBITMQ, faults.Stall(), proxied=True, recovery=150),
+    Row("memory alarm", Servers.RABBITMQ, faults.MemoryAlarm()),
+    Row("disk full", Servers.EMBEDDED, faults.DiskFull(), disk=96),
+    Row("disk read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96, recovery=150),
+    *(Row("everything stopped", servers, faults.stop_everything) for servers in Servers),
+    Row("poisonous tasks", Servers.RABBITMQ, faults.poison, seconds=120),
+    *(
+        Row("backlog", servers, faults.Backlog(50_000), seconds=180, recovery=240)
+        for servers in (Servers.EMBEDDED, Servers.RABBITMQ)
+    ),
+]
+
+
+def run(row: Row, payments: int, seed: int) -> Result:
+    """Run a row; what it comes to is in the result, whatever fails. A broken one leaves its folder."""
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    result = _run(row, payments, seed, folder)
+    if result.holds:
+        shutil.rmtree(folder)
+        return result
+    return replace(result, notes=[*result.notes, f"Its logs and files are in {folder}."])
+
+
+def _run(row: Row, payments: int, seed: int, folder: Path) -> Result:
+    chance = random.Random(f"{row} {seed}")
+    packets = deliveries(payments, chance)
+    with ExitStack() as exits:
+        servers = exits.enter_context(started(row.servers, folder))
+        ports = {name: server.port for name, server in servers.items()}
+        proxies = {}
+        if row.proxied:
+            proxies = {name: exits.enter_context(Proxy(port)) for name, port in ports.items()}
+            ports = {name: proxy.port for name, proxy in proxies.items()}
+        stack = exits.enter_context(running(folder, row.servers, ports, disk=row.disk))
+        engine = direct_engine(stack, servers)
+        exits.callback(engine.dispose)
+        load = Load(stack.url, packets, row.seconds)
+        scene = Scene(stack, load, chance, engine, servers, list(proxies.values()))
+        load.start()
+        failures = []
+        injected = 0
+        try:
+            injected = row.fault(scene)
+        except AssertionError as error:
+            failures.append(str(error))
+        mended = time.monotonic()
+        while not (settled := _settled(scene)) and time.monotonic() < mended + row.recovery:
+            time.sleep(0.2)
+        recovery = time.monotonic() - mended
+        load.stop()
+        if not settled:
+            failures.append(f"Not settled after {row.recovery:g} s; answers: {answers(load)}.")
+        return Result(
+            fault=row.name,
+            servers=row.servers,
+            injected=injected,
+            sent=len(load.answers),
+            answered=sum(each.status == 200 for each in load.answers),
+            slowest=max(each.seconds for each in load.answers),
+            granted=granted(engine),
+            lost=len(lost(engine, load.accepted)),
+            doubled=doubled(engine),
+            recovery=recovery,
+            failures=failures,
+            notes=scene.notes,
+        )
+
+
+def _settled(scene: Scene) -> bool:
+    """Tell whether every delivery was answered 200 and every event has arrived where it belongs."""
+    scene.stack.restart_ended()
+    return (
+        scene.load.is_through
+        and granted(scene.engine) >= len({each.payment_id for each in scene.load.accepted})
+        and not lost(scene.engine, scene.load.accepted)
+    )

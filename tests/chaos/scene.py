@@ -1,0 +1,97 @@
+"""What a row runs on: servers of its own, proxies before them, the Procfile's processes and the traffic."""
+
+import random
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine
+
+from tests.chaos.load import Load
+from tests.chaos.proxy import Proxy
+from tests.services import Server, postgres, rabbitmq, redis
+from tests.stack import Stack
+
+
+class Servers(StrEnum):
+    """The supported combinations of broker and database."""
+
+    EMBEDDED = "embedded, SQLite"
+    RABBITMQ = "RabbitMQ, PostgreSQL"
+    REDIS = "Redis, PostgreSQL"
+
+
+@dataclass
+class Scene:
+    """A running product under traffic, and all that a fault may break."""
+
+    stack: Stack
+    load: Load
+    chance: random.Random
+    #: To the database itself, past any proxy.
+    engine: Engine
+    #: `broker` and `database`, but none on the embedded broker.
+    servers: dict[str, Server]
+    proxies: list[Proxy]
+    #: What a fault has measured.
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def started(servers: Servers, folder: Path) -> Iterator[dict[str, Server]]:
+    """Run broker and database, if the combination has any."""
+    with ExitStack() as exits:
+        if servers is Servers.EMBEDDED:
+            yield {}
+            return
+        broker = rabbitmq if servers is Servers.RABBITMQ else redis
+        yield {"broker": exits.enter_context(broker(folder)), "database": exits.enter_context(postgres())}
+
+
+@contextmanager
+def running(folder: Path, servers: Servers, ports: dict[str, int], *, disk: int = 0) -> Iterator[Stack]:
+    """Run the Procfile's processes but Flower on servers at some ports.
+
+    `disk` gives SQLite and the embedded broker a file system of so many megabytes, which root alone can do.
+    """
+    with ExitStack() as exits:
+        environment = {}
+        if disk:
+            exits.enter_context(_file_system(folder / "disk", disk))
+            environment["DATABASE_URL"] = f"sqlite:///{folder}/disk/coinflow.sqlite3"
+            environment["EMBEDDED_BROKER_PATH"] = f"{folder}/disk/broker.sqlite3"
+        if servers is Servers.RABBITMQ:
+            environment["BROKER_URL"] = f"amqp://guest:guest@127.0.0.1:{ports['broker']}//"
+        if servers is Servers.REDIS:
+            environment["BROKER_URL"] = f"redis://127.0.0.1:{ports['broker']}/0"
+        if servers is not Servers.EMBEDDED:
+            environment["DATABASE_URL"] = postgres_url(ports["database"])
+        stack = exits.enter_context(Stack(folder, environment))
+        stack.release()
+        stack.start("web", "worker", "beat")
+        yield stack
+
+
+def postgres_url(port: int) -> str:
+    """Return the URL of the database that `tests.services.postgres` runs."""
+    return f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+def direct_engine(stack: Stack, servers: dict[str, Server]) -> Engine:
+    """Return connections to the stack's database that pass by any proxy."""
+    if "database" not in servers:
+        return create_engine(stack.environment["DATABASE_URL"])
+    return create_engine(postgres_url(servers["database"].port))
+
+
+@contextmanager
+def _file_system(place: Path, megabytes: int) -> Iterator[None]:
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
