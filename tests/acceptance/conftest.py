@@ -1,4 +1,4 @@
-"""The stacks that the product runs on, each started once for all tests of a module."""
+"""The stacks that the product runs on, each started once for all tests."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from tests.stack import Stack
 STACKS = ("embedded and SQLite", "RabbitMQ and PostgreSQL", "Redis and PostgreSQL")
 
 
-@pytest.fixture(scope="module", params=STACKS)
+@pytest.fixture(scope="session", params=STACKS)
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Run receiver and worker on one of the supported combinations of servers."""
     folder = tmp_path_factory.mktemp("stack")

@@ -1,0 +1,57 @@
+"""Lives of payments through HTTP, broker and workers: the wallets end as the lives say."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import httpx2
+from sqlalchemy import func, select
+
+from tasks.database import connect
+from tasks.schema import RunState, events, handler_runs
+from tasks.settings import Settings
+from tests.integration.test_payment_lives import check
+from tests.lives import deliveries, live
+from tests.services import postgres_database, rabbitmq
+from tests.stack import KEY, Stack
+from tests.waiting import wait_until
+
+SEED = 20260901
+
+
+def test_500_lives_shuffled_with_copies_through_four_worker_processes(tmp_path: Path) -> None:
+    random = Random(SEED)
+    lives = (live(random, f"payment-{number}", f"wallet-{number % 50}") for number in range(10_000))
+    chosen = [life for life in lives if 3 <= len(life.packets) <= 8][:500]
+    packets = [packet for life in chosen for packet in life.packets]
+    bodies = [json.dumps(packet).encode() for packet in deliveries(random, packets)]
+    with rabbitmq(tmp_path) as broker, postgres_database() as database:
+        environment = {
+            "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{broker.port}//",
+            "DATABASE_URL": database,
+        }
+        with Stack(tmp_path, environment) as stack:
+            stack.release()
+            stack.start("web")
+            stack.start_process("worker", "--concurrency 4")
+            with (
+                httpx2.Client(headers={"Authorization": KEY}, timeout=10) as client,
+                ThreadPoolExecutor(64) as pool,
+            ):
+                answers = list(
+                    pool.map(lambda body: client.post(stack.url, content=body).status_code, bodies)
+                )
+            assert set(answers) == {200}
+            engine = connect(Settings(database_url=database).database_url)
+            unhandled = select(func.count()).where(handler_runs.c.state != RunState.DONE)
+
+            def handled() -> bool:
+                with engine.connect() as connection:
+                    stored = connection.execute(select(func.count()).select_from(events)).scalar_one()
+                    return stored == len(packets) and not connection.execute(unhandled).scalar_one()
+
+            wait_until(handled, seconds=60, what="every event is handled", log=lambda: stack.log("worker"))
+            for life in chosen:
+                check(engine, life)
+            engine.dispose()
