@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,6 +56,12 @@ class Stack:
         for entry in ROOT.iterdir():
             if entry.name not in {".env", "var"}:
                 (self._app / entry.name).symlink_to(entry)
+
+    def write_handlers(self, code: str) -> None:
+        """Give the stack a merchant's own handlers: `code` stands in its copy of `tasks/handlers.py`."""
+        (self._app / "tasks").unlink()
+        shutil.copytree(ROOT / "tasks", self._app / "tasks")
+        (self._app / "tasks" / "handlers.py").write_text(code)
 
     def __enter__(self) -> Self:
         return self

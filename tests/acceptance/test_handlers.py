@@ -1,0 +1,108 @@
+"""A merchant's own handlers: README's example as it stands there, retries and dead letters."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.stack import ROOT, Stack
+from tests.waiting import wait_until
+
+README = (ROOT / "README.md").read_text()
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+FAULTY = '''
+import pathlib
+from tasks.errors import PermanentError
+
+
+def _times(event: Event[Any]) -> int:
+    """Count the calls for an event, in a file."""
+    calls = pathlib.Path("var") / event.key
+    calls.parent.mkdir(exist_ok=True)
+    with calls.open("a+") as file:
+        file.write(".")
+    return len(calls.read_text())
+
+
+@on("KYC Success")
+def away_at_first(event: Event[Any]) -> None:
+    if _times(event) < 3:
+        raise ConnectionError("not yet")
+
+
+@on("KYC Failure")
+def refuses(event: Event[Any]) -> None:
+    raise PermanentError("not this one")
+
+
+@on("Settled")
+def wrong_at_first(event: Event[Any]) -> None:
+    if _times(event) < 2:
+        raise ValueError("once")
+'''
+
+
+@pytest.fixture(scope="module")
+def handling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("handlers"), {"LOG_FORMAT": "json"}) as stack:
+        stack.write_handlers("from typing import Any\n" + EXAMPLE + FAULTY)
+        stack.release()
+        stack.start("web", "worker")
+        yield stack
+
+
+def concluded(stack: Stack, event_type: str, *options: str) -> Any:
+    """Send an event; return it once all its handlers are through."""
+    stack.trigger(event_type, *options)
+
+    def shown() -> Any:
+        for event in stack.read("events", "list", "--type", event_type):
+            found = stack.read("events", "show", str(event["id"]))
+            if all(run["state"] != "pending" for run in found["handler_runs"]):
+                return found
+        return None
+
+    return wait_until(shown, seconds=30, what=f"{event_type} is through", log=lambda: stack.log("worker"))
+
+
+def runs(event: Any) -> dict[str, str]:
+    return {run["handler"]: run["state"] for run in event["handler_runs"]}
+
+
+def test_the_readmes_example_has_ten_lines_at_most_and_works(handling: Stack) -> None:
+    assert len([line for line in EXAMPLE.splitlines() if line]) <= 10
+    event = concluded(handling, "Card Payment Declined", "--wallet", "declined-buyer")
+    assert runs(event) == {"fulfilment": "done", "offer_another_card": "done"}
+    assert '"wallet": "declined-buyer"' in handling.log("worker")
+
+
+def test_a_handler_stands_beside_the_built_in_one_and_is_tried_again(handling: Stack) -> None:
+    event = concluded(handling, "Settled", "--item", "sword", "--wallet", "buyer")
+    assert runs(event) == {"fulfilment": "done", "wrong_at_first": "done"}
+    assert [item["status"] for item in handling.wallet("buyer")] == ["granted"]
+
+
+def test_an_outage_of_what_a_handler_needs_is_waited_out(handling: Stack) -> None:
+    assert runs(concluded(handling, "KYC Success")) == {"away_at_first": "done"}
+
+
+def test_a_permanent_error_is_a_dead_letter_at_once(handling: Stack) -> None:
+    event = concluded(handling, "KYC Failure")
+    assert runs(event) == {"refuses": "dead"}
+    (letter,) = event["dead_letters"]
+    assert (letter["handler"], letter["error"], letter["message"], letter["attempts"]) == (
+        "refuses",
+        "PermanentError",
+        "not this one",
+        1,
+    )
+
+
+def test_each_handler_is_a_task_of_its_own_and_its_arguments_show_nothing(handling: Stack) -> None:
+    concluded(handling, "Card Payment Declined", "--wallet", "private-name")
+    received = [
+        line for line in handling.log("worker").splitlines() if "tasks.handlers.offer_another_card" in line
+    ]
+    assert received
+    assert not any("private-name" in line for line in received)
