@@ -41,6 +41,8 @@ class DecisionStatus(StrEnum):
     SUSPENDED = "suspended"
     #: The money is gone.
     REVOKED = "revoked"
+    #: Paid, and cannot be granted: a dead letter says why. The price list decides that, not `decide`.
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

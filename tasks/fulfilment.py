@@ -87,7 +87,7 @@ def fulfil(
             bury(connection, [ids[decision.paid.key]], FULFILMENT, refusal, attempts=1)
             unfinished.discard(ids[decision.paid.key])
         finished += unfinished
-        decided.append(_row(payment_id, decision, now))
+        decided.append(_row(payment_id, decision, now, is_refused=bool(refusal and not due)))
         if decision.cause is None:
             continue
         for entry in entries_between(held.get(payment_id, {}), due):
@@ -146,11 +146,11 @@ def _due(
     return {grant.item: grant}, None
 
 
-def _row(payment_id: str, decision: Decision, now: datetime) -> dict[str, object]:
+def _row(payment_id: str, decision: Decision, now: datetime, *, is_refused: bool) -> dict[str, object]:
     price = decision.paid.payload.price if decision.paid else None
     return {
         "payment_id": payment_id,
-        "decision": decision.status,
+        "decision": DecisionStatus.REFUSED if is_refused else decision.status,
         "wallet": storable(decision.wallet) if decision.wallet else None,
         "cents": price and price.cents,
         "currency": price and price.currency,
