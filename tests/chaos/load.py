@@ -113,7 +113,9 @@ class Load:
             began = time.monotonic()
             for number, packet in enumerate(self.packets):
                 await asyncio.sleep(max(0, began + number * pause - time.monotonic()))
-                group.create_task(self._deliver(client, free, packet))
+                # Without a pause this alone keeps the deliveries that wait from becoming too many.
+                async with free:
+                    group.create_task(self._deliver(client, free, packet))
 
     async def _deliver(self, client: httpx2.AsyncClient, free: asyncio.Semaphore, packet: Packet) -> None:
         waits = _waits()
