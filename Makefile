@@ -9,12 +9,10 @@ help: ## Show this list
 
 # honcho gives every child a session of its own and would let .env win over the environment, so
 # python-dotenv reads .env and honcho reads none. SIGTERM reaches this shell alone, Ctrl-C reaches
-# honcho as well; 130 and 143 are how honcho reports a stop that was asked for. It kills what has not stopped
-# after 5 seconds and has no option for that; a worker may take as long as on Heroku.
+# honcho as well; 130 and 143 are how honcho reports a stop that was asked for.
 define START
 trap : INT; trap "kill -TERM \$$honcho" TERM
-python -c "from honcho import command, manager; manager.KILL_WAIT = 25; command.main()" \
-	--env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
+honcho --env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
 python -m tasks.cli.welcome $$honcho &
 while kill -0 $$honcho 2>/dev/null; do wait $$honcho; code=$$?; done
 case $$code in 130 | 143) exit 0 ;; *) exit $$code ;; esac

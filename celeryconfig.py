@@ -221,9 +221,10 @@ task_time_limit = 60
 worker_prefetch_multiplier = 1
 # Otherwise a task goes on beside its redelivered copy after a lost connection.
 worker_cancel_long_running_tasks_on_connection_loss = True
-# Seconds in which running tasks may finish before a stop becomes cold; Heroku kills after 30. What was cut
-# off is delivered again.
-worker_soft_shutdown_timeout = 15
+# Seconds in which running tasks may finish before a stop becomes cold; what was cut off is delivered again.
+# Celery sleeps through all of them whenever a task is running, so they are few: honcho kills after 5, Heroku
+# after 30.
+worker_soft_shutdown_timeout = 3
 worker_hijack_root_logger = False
 # Flower lives on these.
 worker_send_task_events = True
