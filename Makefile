@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint lock clean
+.PHONY: help run test fuzz bench lint audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -31,11 +31,18 @@ test: .venv/installed ## Run the tests
 bench: .venv/installed ## Measure the time from the 200 to the grant, on what the environment names
 	python -m benchmarks.latency
 
-lint: .venv/installed ## Check style, types and the boundaries between modules
+# Passwords of examples and of servers that only tests start are no secrets; hashes are not scanned.
+lint: .venv/installed ## Check style, types and the boundaries between modules, and look for secrets
 	ruff check
 	ruff format --check
 	mypy
 	lint-imports
+	@git ls-files -z ':!requirements*.txt' | xargs -0 detect-secrets-hook \
+		--exclude-secrets '^(guest|pass|password|secret|hidden|coinflow_test)$$'
+
+audit: .venv/installed ## Look up known vulnerabilities of what is deployed; needs the internet
+	@pip install --quiet uv
+	uv tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip --requirement requirements.txt
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml

@@ -25,7 +25,7 @@ json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 @contextmanager
 def database() -> Iterator[Connection]:
     """Open the event log and ledger for reading; a fault becomes one line that says what to do."""
-    engine = connect(Settings.load().database_url)
+    engine = connect(Settings.load().database_url.get_secret_value())
     try:
         with engine.connect() as connection:
             yield connection
