@@ -28,6 +28,9 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 test: .venv/installed ## Run the tests
 	pytest
 
+fuzz: .venv/installed ## Send a million odd requests; CASES=1000 SEED=7 for others
+	python -m tests.fuzz $(or $(CASES),1000000) $(or $(SEED),1)
+
 bench: .venv/installed ## Measure the time from the 200 to the grant, on what the environment names
 	python -m benchmarks.latency
 
