@@ -188,7 +188,7 @@ _BYTEWISE: list[Callable[[Random, bytes, int], bytes]] = [
     lambda _random, body, at: body[:at],
     lambda _random, body, at: body[at:],
     lambda _random, body, at: body + body[:at],
-    lambda _random, body, at: body.ljust(at * 30),
+    lambda _random, body, at: body.ljust(min(30 * at, 10 * MAX_BODY_BYTES)),
     lambda _random, body, _at: body.decode("utf-8", "replace").encode("utf-16"),
 ]
 

@@ -26,6 +26,10 @@ def test_no_request_is_answered_wrongly(door: Door, case: Case) -> None:
 
 
 def test_many_at_a_time_are_answered_as_rightly(door: Door) -> None:
-    random = Random(20_260_901)
-    asyncio.run(door.check(make_case(random) for _ in range(2_000)))
+    async def scenario() -> None:
+        random = Random(20_260_901)
+        for _ in range(30):
+            await door.check([make_case(random) for _ in range(50)])
+
+    asyncio.run(scenario())
     assert {answer[:3] for answer in door.answers} == {"200", "400", "401", "404", "405", "413"}
