@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,3 +162,22 @@ def test_nothing_is_stored_but_what_was_answered_with_200(outcome: Outcome) -> N
 def test_no_log_holds_a_traceback_a_credential_or_what_identifies_a_person(outcome: Outcome) -> None:
     for never in ("Traceback", KEY.decode(), NEXT_KEY.decode(), "tok_sample", "wallet key", "alice"):
         assert never not in outcome.log
+
+
+def test_too_many_connections_are_closed_and_the_others_served(tmp_path: Path) -> None:
+    few = {"GUNICORN_CMD_ARGS": "--worker-connections 5", "WEB_CONCURRENCY": "1"}
+    with ExitStack() as opened:
+        stack = opened.enter_context(Stack(tmp_path, few | {"COINFLOW_VALIDATION_KEY": KEY.decode()}))
+        stack.start("web")
+        connections = [opened.enter_context(send(stack, b"POST ")) for _ in range(8)]
+        assert all(broken(each) for each in connections[5:])
+        connections[0].sendall(http(settled("few")).removeprefix(b"POST "))
+        assert receive(connections[0]).startswith(b"HTTP/1.1 200 ")
+
+
+def broken(connection: socket.socket) -> bool:
+    """Tell whether the receiver has closed the connection without an answer."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
