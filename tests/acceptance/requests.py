@@ -265,6 +265,7 @@ def _transfers() -> Iterator[Row]:
         ("slash behind the path", 404, "Not found", http(body, path=PATH + "/")),
         ("path in capitals", 404, "Not found", http(body, path=PATH.upper())),
         ("two dots in the path", 404, "Not found", http(body, path="/x/.." + PATH)),
+        ("method that nobody knows", 400, "Not HTTP", http(body, method="FOO")),
         ("method in small letters", 400, "Not HTTP", http(body, method="post")),
         ("HTTP/2", 400, "Not HTTP", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         ("TLS", 400, "Not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n"),
