@@ -130,6 +130,8 @@ def test_each_row(outcome: Outcome, row: Row) -> None:
     if row.outcome == "granted":
         assert (event.state, event.error, event.item, event.quantity) == ("done", None, "sword", 1)
         assert event.wallet == json.loads(event.body)["data"]["rawCustomerId"]
+    elif row.outcome == "unmatched":
+        assert (event.state, event.error, event.wallet) == ("done", None, None)
     elif row.outcome == "no handler":
         assert (event.state, event.error, event.wallet) == (None, None, None)
     else:
