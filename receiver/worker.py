@@ -2,10 +2,12 @@
 
 gunicorn 27 bounds the request line and the number and size of headers, and refuses whatever is ambiguous
 about a request's length. On this worker it bounds neither the connections nor the time until a request has
-arrived, takes WebSockets, and answers what is not HTTP with plain text that quotes it.
+arrived, queues few of those that come at once, takes WebSockets, and answers what is not HTTP with plain text
+that quotes it.
 """
 
 import json
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -67,3 +69,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         # gunicorn has no setting for it: the worker makes connections of whatever its module calls so.
         gasgi.ASGIProtocol = Connection
         super().init_process()
+
+    def _setup_event_loop(self) -> None:
+        super()._setup_event_loop()
+        # asyncio would cut gunicorn's queue of connections that wait to be accepted down to 100.
+        self.loop.create_server = partial(self.loop.create_server, backlog=self.cfg.backlog)

@@ -1,7 +1,9 @@
 """Every kind of bad request, over real HTTP: what is answered, what is stored, and what the wallet holds."""
 
 import json
+import os
 import re
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -175,6 +177,19 @@ def test_too_many_connections_are_closed_and_the_others_served(tmp_path: Path) -
         assert all(broken(each) for each in connections[5:])
         connections[0].sendall(http(settled("few")).removeprefix(b"POST "))
         assert receive(connections[0]).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_crowd_that_comes_at_once_is_queued_and_not_turned_away(tmp_path: Path) -> None:
+    with ExitStack() as opened:
+        stack = opened.enter_context(Stack(tmp_path, {}))
+        stack.start("web")
+        # Nobody accepts meanwhile; beyond the queue the kernel would let callers wait for a second or more.
+        os.killpg(stack.processes["web"].pid, signal.SIGSTOP)
+        try:
+            for _ in range(300):
+                opened.enter_context(socket.create_connection(("127.0.0.1", stack.port), timeout=0.9))
+        finally:
+            os.killpg(stack.processes["web"].pid, signal.SIGCONT)
 
 
 def broken(connection: socket.socket) -> bool:
