@@ -237,8 +237,13 @@ def _deliver_all(scene: Scene, load: Load) -> None:
     scene.load.answers += load.answers
 
 
+_READY = re.compile(r"celery@\S+ ready\.")
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _FAULTY_LINE = re.compile(r"\[(?:error|critical) *\]|Traceback|SIGKILL")
+
+
+def _has_started(scene: Scene, times: int) -> bool:
+    return len(_READY.findall(scene.stack.log("worker"))) >= times
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -249,7 +254,10 @@ def stop_everything(scene: Scene) -> int:
     """Send SIGTERM to every process at once, as Heroku does, and start them again; errors in a log fail."""
     injected = 0
     while scene.load.is_sending:
-        _pass(scene, 5)
+        _pass(scene, 3)
+        # Celery itself logs an error when the signal comes while its processes are still starting.
+        started = partial(_has_started, scene, injected + 1)
+        wait_until(started, seconds=30, what="the worker is ready", log=partial(scene.stack.log, "worker"))
         for process in scene.stack.processes.values():
             os.killpg(process.pid, signal.SIGTERM)
         injected += 1

@@ -25,7 +25,7 @@ class Proxy:
     def __enter__(self) -> Self:
         self._moving.set()
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(
+        self._server = asyncio.run_coroutine_threadsafe(
             asyncio.start_server(self._connect, "127.0.0.1", self.port), self._loop
         ).result()
         return self
@@ -33,8 +33,17 @@ class Proxy:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        forwarding = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in forwarding:
+            task.cancel()
+        await asyncio.gather(*forwarding, return_exceptions=True)
 
     def cut(self, share: float, chance: random.Random) -> int:
         """Let a share of the connections break in the middle of what they send next; return how many."""
