@@ -109,12 +109,13 @@ def types(*, as_json: bool) -> None:
 
 
 def summaries() -> Select[tuple[object, ...]]:
-    """Return a query for one line per event, whose `state` is handled, pending, dead or foreign."""
+    """Return a query for a line per event; `state` is handled, pending, dead, discarded or foreign."""
     state = (
         select(
             case(
                 (func.sum(case((handler_runs.c.state == RunState.DEAD, 1), else_=0)) > 0, "dead"),
                 (func.sum(case((handler_runs.c.state == RunState.PENDING, 1), else_=0)) > 0, "pending"),
+                (func.sum(case((handler_runs.c.state == RunState.DISCARDED, 1), else_=0)) > 0, "discarded"),
                 else_="handled",
             )
         )
