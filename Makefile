@@ -2,19 +2,17 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos lint lock clean
+.PHONY: help run test fuzz bench chaos lint audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 # honcho gives every child a session of its own and would let .env win over the environment, so
 # python-dotenv reads .env and honcho reads none. SIGTERM reaches this shell alone, Ctrl-C reaches
-# honcho as well; 130 and 143 are how honcho reports a stop that was asked for. It kills what has not stopped
-# after 5 seconds and has no option for that; a worker may take as long as on Heroku.
+# honcho as well; 130 and 143 are how honcho reports a stop that was asked for.
 define START
 trap : INT; trap "kill -TERM \$$honcho" TERM
-python -c "from honcho import command, manager; manager.KILL_WAIT = 25; command.main()" \
-	--env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
+honcho --env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
 python -m tasks.cli.welcome $$honcho &
 while kill -0 $$honcho 2>/dev/null; do wait $$honcho; code=$$?; done
 case $$code in 130 | 143) exit 0 ;; *) exit $$code ;; esac
@@ -30,17 +28,27 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 test: .venv/installed ## Run the tests
 	pytest
 
+fuzz: .venv/installed ## Send a million odd requests; CASES=1000 SEED=7 for others
+	python -m tests.fuzz $(or $(CASES),1000000) $(or $(SEED),1)
+
 bench: .venv/installed ## Measure the time from the 200 to the grant, on what the environment names
 	python -m benchmarks.latency
 
 chaos: .venv/installed ## Break everything, on servers of its own, and count what was lost; half an hour
 	python -m tests.chaos $(CHAOS)
 
-lint: .venv/installed ## Check style, types and the boundaries between modules
+# Passwords of examples and of servers that only tests start are no secrets; hashes are not scanned.
+lint: .venv/installed ## Check style, types and the boundaries between modules, and look for secrets
 	ruff check
 	ruff format --check
 	mypy
 	lint-imports
+	@git ls-files -z ':!requirements*.txt' | xargs -0 detect-secrets-hook \
+		--exclude-secrets '^(guest|pass|password|secret|hidden|coinflow_test)$$'
+
+audit: .venv/installed ## Look up known vulnerabilities of what is deployed; needs the internet
+	@pip install --quiet uv
+	uv tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip --requirement requirements.txt
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml

@@ -14,7 +14,7 @@ import structlog
 from dotenv import load_dotenv
 from kombu import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The one place where `.env` is read; what the environment sets already wins over it.
@@ -28,8 +28,8 @@ INTAKE_TASK = "tasks.intake.store_events"
 CONFIRM_TIMEOUT = 3.0
 
 
-def _check_broker_url(url: str) -> str:
-    parts = urlsplit(url)
+def _check_broker_url(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
     if url and (parts.scheme not in {"amqp", "amqps", "redis", "rediss"} or not parts.hostname):
         raise ValueError("expected amqp://, amqps://, redis:// or rediss:// with a host, or nothing at all")
     return url
@@ -47,8 +47,10 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
-    broker_url: Annotated[str, AfterValidator(_check_broker_url)] = Field(
-        default="", validation_alias=AliasChoices(*BROKER_VARIABLES)
+    #: Where the process runs; nothing but `development` may use the key of `.env.example`.
+    environment: Annotated[str, AfterValidator(str.lower)] = "development"
+    broker_url: Annotated[SecretStr, AfterValidator(_check_broker_url)] = Field(
+        default=SecretStr(""), validation_alias=AliasChoices(*BROKER_VARIABLES)
     )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
@@ -223,9 +225,10 @@ worker_consumer = "tasks.consumer:Consumer"
 worker_prefetch_multiplier = 1
 # Otherwise a task goes on beside its redelivered copy after a lost connection.
 worker_cancel_long_running_tasks_on_connection_loss = True
-# Seconds in which running tasks may finish before a stop becomes cold; Heroku kills after 30. What was cut
-# off is delivered again.
-worker_soft_shutdown_timeout = 15
+# Seconds in which running tasks may finish before a stop becomes cold; what was cut off is delivered again.
+# Celery sleeps through all of them whenever a task is running, so they are few: honcho kills after 5, Heroku
+# after 30.
+worker_soft_shutdown_timeout = 3
 worker_hijack_root_logger = False
 # Flower lives on these.
 worker_send_task_events = True

@@ -24,7 +24,7 @@ def main(backlog: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = BrokerFile(Path(folder) / "broker.sqlite3")
         file.declare("events", QueueLimits(None, None, None, None))
-        owner = file.new_owner()
+        owner = file.owners.new()
 
         def publish() -> None:
             file.put(["events"], _PAYLOAD, durable=True)

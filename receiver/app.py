@@ -3,6 +3,7 @@
 import falcon.asgi
 from falcon.asgi import Request, Response
 
+from receiver.answers import ANSWERS, OF_THE_SERVERS
 from receiver.authentication import Authenticator
 from receiver.broker import Broker
 from receiver.handoff import HandOff
@@ -23,7 +24,12 @@ class _Lifespan:
 
 def _serialize_error(_req: Request, resp: Response, error: falcon.HTTPError) -> None:
     # One shape for every answer, whatever the caller says it accepts.
-    resp.media = {"title": error.title, "description": error.description or error.title}
+    ours = any(error.title == answer.title for answer in ANSWERS)
+    resp.media = (
+        {"title": error.title, "description": error.description}
+        if ours
+        else OF_THE_SERVERS[error.status_code].document()
+    )
 
 
 def create_app(settings: Settings, broker: Broker) -> falcon.asgi.App[Request, Response]:

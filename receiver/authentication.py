@@ -60,7 +60,8 @@ class Authenticator:
         times = [value for name, _, value in parts if name == "t"]
         signatures = [value.lower() for name, _, value in parts if name == "v1"]
         if (
-            len(times) != 1
+            not all(equals for _, equals, _ in parts)
+            or len(times) != 1
             or not _SECONDS.fullmatch(times[0])
             or not signatures
             or not all(map(_V1.fullmatch, signatures))

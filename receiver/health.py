@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import falcon
 from falcon.asgi import Request, Response
+
+from receiver.answers import NOT_READY
 
 
 class Healthz:
@@ -39,9 +40,7 @@ class Readyz:
             async with asyncio.timeout(self._timeout):
                 await asyncio.shield(self._probe)
         except Exception:  # noqa: BLE001  # whatever keeps the probe from succeeding, the answer is the same
-            raise falcon.HTTPServiceUnavailable(
-                title="Not ready", description="The broker cannot be reached.", retry_after=1
-            ) from None
+            raise NOT_READY.error(retry_after=1) from None
         resp.media = {"status": "ready"}
 
     def _note(self, probe: asyncio.Future[None]) -> None:

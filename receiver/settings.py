@@ -10,10 +10,15 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     SecretStr,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import NoDecode
 
 from celeryconfig import Environment, split_commas
+
+#: The key of `.env.example`, which everybody knows.
+EXAMPLE_KEY = "local-development-key"
 
 
 def _check_path(path: str) -> str:
@@ -49,3 +54,11 @@ class Settings(Environment):
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     #: Receiver processes.
     web_concurrency: PositiveInt = 2
+
+    @field_validator("validation_keys")
+    @classmethod
+    def _check_secrecy(cls, keys: tuple[SecretStr, ...], given: ValidationInfo) -> tuple[SecretStr, ...]:
+        known = EXAMPLE_KEY in (key.get_secret_value() for key in keys)
+        if known and given.data.get("environment") != "development":
+            raise ValueError("the key of .env.example is public; copy the key of Coinflow's dashboard")
+        return keys

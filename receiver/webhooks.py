@@ -1,12 +1,13 @@
 """The route that Coinflow posts to: size, authentication, envelope, hand-off, 200."""
 
-import falcon
 import structlog
 from falcon.asgi import Request, Response
 
+from receiver.answers import NOT_AN_EVENT, NOT_AUTHENTIC, TOO_LARGE, TRY_AGAIN
 from receiver.authentication import AuthenticationError, Authenticator
 from receiver.envelope import EnvelopeError, read_envelope
 from receiver.handoff import BrokerUnavailable, HandOff
+from receiver.refusals import Refusals
 
 _log = structlog.get_logger(__name__)
 
@@ -21,6 +22,7 @@ class Webhooks:
         self._authenticator = authenticator
         self._handoff = handoff
         self._max_body_bytes = max_body_bytes
+        self._refusals = Refusals()
 
     async def on_post(self, req: Request, resp: Response) -> None:
         """Take one delivery in."""
@@ -30,28 +32,28 @@ class Webhooks:
                 req.get_header("Authorization"), req.get_header("Coinflow-Signature"), body
             )
             envelope = read_envelope(body)
-            await self._handoff.deliver(body.decode())
+            await self._handoff.deliver(envelope.text)
         except AuthenticationError as error:
-            _log.warning("delivery.refused", reason=str(error), remote=req.remote_addr)
-            raise falcon.HTTPUnauthorized(title="Not authentic", description=str(error)) from None
+            self._refusals.note(str(error))
+            raise NOT_AUTHENTIC.error(str(error)) from None
         except EnvelopeError as error:
             _log.warning("delivery.malformed", reason=str(error))
-            raise falcon.HTTPBadRequest(title="Not a Coinflow event", description=str(error)) from None
+            raise NOT_AN_EVENT.error(str(error)) from None
         except BrokerUnavailable as error:
-            raise falcon.HTTPServiceUnavailable(
-                title="Try again", description=f"{error} Nothing was taken in.", retry_after=_RETRY_AFTER
-            ) from None
-        _log.info("delivery.accepted", event_type=envelope.eventType[:100], bytes=len(body))
+            raise TRY_AGAIN.error(f"{error} Nothing was taken in.", retry_after=_RETRY_AFTER) from None
+        _log.info("delivery.accepted", event_type=envelope.event_type[:100], bytes=len(body))
         resp.media = {"success": True}
 
     async def _read(self, req: Request) -> bytes:
         # Counted while reading: Content-Length may be missing or lie.
         body = bytearray()
+        size = 0
         async for chunk in req.stream:
-            body += chunk
-            if len(body) > self._max_body_bytes:
-                raise falcon.HTTPContentTooLarge(
-                    title="Body too large",
-                    description=f"A body may have {self._max_body_bytes} bytes at most.",
-                )
+            size += len(chunk)
+            # Read on, and forget: a sender that is not heard out sees its connection break, and no answer.
+            if size <= self._max_body_bytes:
+                body += chunk
+        if size > self._max_body_bytes:
+            self._refusals.note(TOO_LARGE.description)
+            raise TOO_LARGE.error(f"A body may have {self._max_body_bytes} bytes at most.")
         return bytes(body)

@@ -4,9 +4,7 @@ A message belongs to its queue until it is acknowledged. Taking it marks it with
 deletes it, and an owner that has died is unmarked by whoever notices.
 """
 
-import fcntl
 import os
-import random
 import sqlite3
 import threading
 import time
@@ -14,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tasks.broker_owners import Owners
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS queues (
@@ -74,11 +74,7 @@ class BrokerFile:
         self._path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._own: set[int] = set()
-        # The kernel drops a record lock with the process that holds it, SIGKILL or not, and a fork does not
-        # inherit it: orphaned children keep no owner alive. Each owner locks one byte far beyond the file's
-        # end. The descriptor stays open for good, for closing any descriptor of a file drops its locks.
-        self._owners = os.open(f"{path}.owners", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.owners = Owners(path.with_name(f"{path.name}.owners"))
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -120,40 +116,17 @@ class BrokerFile:
                 self._connection = None
                 raise
 
-    # -------------------------------------------------------------- owners
-
-    def new_owner(self) -> int:
-        """Return the number of an owner that lives until `retire`, or as long as this process."""
-        owner = random.SystemRandom().randrange(1, 2**62)
-        with self._lock:
-            fcntl.lockf(self._owners, fcntl.LOCK_EX, 1, owner)
-            self._own.add(owner)
-        return owner
-
     def retire(self, owner: int) -> None:
         """Let an owner die; what it holds is given back now, or by a sweep if the file cannot be written."""
-        with self._lock:
-            self._own.discard(owner)
-            fcntl.lockf(self._owners, fcntl.LOCK_UN, 1, owner)
+        self.owners.retire(owner)
         with suppress(sqlite3.OperationalError):
             self.give_back(owner)
-
-    def _has_died(self, owner: int) -> bool:
-        with self._lock:
-            if owner in self._own:
-                return False
-            try:
-                fcntl.lockf(self._owners, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, owner)
-            except OSError:
-                return False
-            fcntl.lockf(self._owners, fcntl.LOCK_UN, 1, owner)
-            return True
 
     def sweep(self, active_queues: Iterable[str]) -> None:
         """Give back what dead owners held, drop what expired, and keep this consumer's queues alive."""
         now = time.time()
         owners = [owner for (owner,) in self.read("SELECT DISTINCT owner FROM messages WHERE owner > 0")]
-        dead = [(owner,) for owner in owners if self._has_died(owner)]
+        dead = [(owner,) for owner in owners if self.owners.has_died(owner)]
         abandoned = "SELECT name FROM queues WHERE used_at + expires < ?"
         forgotten = (now - _FORGET_AFTER,)
         with self.transaction() as transaction:

@@ -22,7 +22,7 @@ app = Celery("tasks", config_source="celeryconfig", task_cls="tasks.retries:Reli
 @cache
 def engine() -> Engine:
     """Return this process's connections; made at first use, so that no two processes share one."""
-    return connect(settings.database_url)
+    return connect(settings.database_url.get_secret_value())
 
 
 @cache

@@ -43,7 +43,7 @@ class Channel(virtual.Channel):
     def _owner(self) -> int:
         # A fork gets an owner of its own.
         if self._owned is None or self._owned[0] is not self._file:
-            self._owned = (self._file, self._file.new_owner())
+            self._owned = (self._file, self._file.owners.new())
         return self._owned[1]
 
     # -------------------------------------------------------------- queues

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,23 +13,23 @@ from celeryconfig import Environment, split_commas
 _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 
 
-def _check_database_url(text: str) -> str:
+def _check_database_url(text: SecretStr) -> SecretStr:
     try:
-        url = make_url(text)
+        url = make_url(text.get_secret_value())
     except ArgumentError:
         url = None
     if url is None or (url.drivername != "sqlite" and url.drivername not in _POSTGRES):
         raise ValueError("expected postgresql://, postgres:// or sqlite:///")
     if url.drivername in _POSTGRES:
         url = url.set(drivername="postgresql+psycopg")
-    return url.render_as_string(hide_password=False)
+    return SecretStr(url.render_as_string(hide_password=False))
 
 
 class Settings(Environment):
     """What the tasks read, each name as in the environment."""
 
-    database_url: Annotated[str, AfterValidator(_check_database_url)] = Field(
-        default="sqlite:///var/coinflow.sqlite3", repr=False
+    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] = SecretStr(
+        "sqlite:///var/coinflow.sqlite3"
     )
     catalog_path: Path = Path("catalog.toml")
     #: Events that name another merchant grant nothing; empty accepts any.

@@ -28,7 +28,7 @@ def database() -> Iterator[Connection]:
 
     What is written is kept if the block ends well, and none of it otherwise.
     """
-    engine = connect(Settings.load().database_url)
+    engine = connect(Settings.load().database_url.get_secret_value())
     try:
         with engine.begin() as connection:
             yield connection

@@ -6,7 +6,7 @@ from tasks.database import connect
 from tasks.schema import metadata
 from tasks.settings import Settings
 
-engine = connect(Settings.load().database_url)
+engine = connect(Settings.load().database_url.get_secret_value())
 with engine.connect() as connection:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import httpx2
+from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from tasks.database import connect
@@ -43,7 +44,8 @@ def test_500_lives_shuffled_with_copies_through_four_worker_processes(tmp_path: 
                     pool.map(lambda body: client.post(stack.url, content=body).status_code, bodies)
                 )
             assert set(answers) == {200}
-            engine = connect(Settings(database_url=database).database_url)
+            settings = Settings(database_url=SecretStr(database))
+            engine = connect(settings.database_url.get_secret_value())
             unhandled = select(func.count()).where(handler_runs.c.state != RunState.DONE)
 
             def handled() -> bool:

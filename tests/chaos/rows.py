@@ -9,22 +9,29 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from tests.chaos import faults
-from tests.chaos.load import Load, deliveries
+from tests.chaos.load import Load, Packet, deliveries
 from tests.chaos.proxy import Proxy
 from tests.chaos.result import Result, answers, doubled, granted, lost
 from tests.chaos.scene import Scene, Servers, direct_engine, running, started
+from tests.stack import Stack
+from tests.waiting import wait_until
 
 
 @dataclass(frozen=True)
 class Row:
-    """A fault on some servers, with bounds in seconds for the traffic and for the recovery after it."""
+    """A fault on some servers: seconds of traffic, and the seconds after which what has not arrived is lost.
+
+    These leave room for a machine whose cores are busy with other things.
+    """
 
     name: str
     servers: Servers
     fault: faults.Fault
-    seconds: float = 40
-    recovery: float = 90
+    seconds: float = 30
+    recovery: float = 240
     proxied: bool = False
     disk: int = 0
 
@@ -37,7 +44,7 @@ ROWS = [
     Row("processes killed", Servers.EMBEDDED, faults.kill_processes),
     Row("processes killed", Servers.RABBITMQ, faults.kill_processes),
     # What a killed worker held comes back after the visibility timeout.
-    Row("processes killed", Servers.REDIS, faults.kill_processes, recovery=260),
+    Row("processes killed", Servers.REDIS, faults.kill_processes, recovery=440),
     *(
         Row(f"{what} {how}", Servers.RABBITMQ, faults.Outage(names, number))
         for names, what in (
@@ -47,15 +54,15 @@ ROWS = [
         )
         for number, how in ((None, "stopped"), (signal.SIGKILL, "killed"))
     ),
-    Row("connections cut", Servers.RABBITMQ, faults.cut_connections, proxied=True, recovery=150),
-    Row("connections stalled", Servers.RABBITMQ, faults.Stall(), proxied=True, recovery=150),
+    Row("connections cut", Servers.RABBITMQ, faults.cut_connections, proxied=True),
+    Row("connections stalled", Servers.RABBITMQ, faults.Stall(), seconds=40, proxied=True),
     Row("memory alarm", Servers.RABBITMQ, faults.MemoryAlarm()),
     Row("disk full", Servers.EMBEDDED, faults.DiskFull(), disk=96),
-    Row("disk read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96, recovery=150),
+    Row("disk read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96),
     *(Row("everything stopped", servers, faults.stop_everything) for servers in Servers),
     Row("poisonous tasks", Servers.RABBITMQ, faults.poison, seconds=120),
     *(
-        Row("backlog", servers, faults.Backlog(50_000), seconds=180, recovery=240)
+        Row("backlog", servers, faults.Backlog(50_000), recovery=600)
         for servers in (Servers.EMBEDDED, Servers.RABBITMQ)
     ),
 ]
@@ -84,6 +91,7 @@ def _run(row: Row, payments: int, seed: int, folder: Path) -> Result:
         stack = exits.enter_context(running(folder, row.servers, ports, disk=row.disk))
         engine = direct_engine(stack, servers)
         exits.callback(engine.dispose)
+        _warm_up(stack, engine, packets)
         load = Load(stack.url, packets, row.seconds)
         scene = Scene(stack, load, chance, engine, servers, list(proxies.values()))
         load.start()
@@ -91,8 +99,8 @@ def _run(row: Row, payments: int, seed: int, folder: Path) -> Result:
         injected = 0
         try:
             injected = row.fault(scene)
-        except AssertionError as error:
-            failures.append(str(error))
+        except Exception as error:  # noqa: BLE001  # a row that cannot go on must not end the others
+            failures.append(f"{type(error).__name__}: {error}")
         mended = time.monotonic()
         while not (settled := _settled(scene)) and time.monotonic() < mended + row.recovery:
             time.sleep(0.2)
@@ -114,6 +122,18 @@ def _run(row: Row, payments: int, seed: int, folder: Path) -> Result:
             failures=failures,
             notes=scene.notes,
         )
+
+
+def _warm_up(stack: Stack, engine: Engine, packets: list[Packet]) -> None:
+    """Deliver one payment through every queue before anything breaks.
+
+    RabbitMQ 3.10 itself loses a quorum queue that was made within the second before its SIGKILL.
+    """
+    first = next(each for each in packets if each.event_type == "Settled")
+    Load(stack.url, [first], 0).start()
+    wait_until(
+        lambda: granted(engine) == 1, seconds=30, what="a first payment", log=lambda: stack.log("worker")
+    )
 
 
 def _settled(scene: Scene) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, NullPool, create_engine
 
 from tests.chaos.load import Load
 from tests.chaos.proxy import Proxy
@@ -83,8 +83,11 @@ def postgres_url(port: int) -> str:
 def direct_engine(stack: Stack, servers: dict[str, Server]) -> Engine:
     """Return connections to the stack's database that pass by any proxy."""
     if "database" not in servers:
-        return create_engine(stack.environment["DATABASE_URL"])
-    return create_engine(postgres_url(servers["database"].port))
+        url = stack.environment["DATABASE_URL"]
+    else:
+        url = postgres_url(servers["database"].port)
+    # A connection that is kept would break with the server.
+    return create_engine(url, poolclass=NullPool)
 
 
 @contextmanager

@@ -26,6 +26,6 @@ def engine(
             url = servers.enter_context(postgres_database())
         monkeypatch.setenv("DATABASE_URL", url)
         command.upgrade(Config(toml_file=ROOT / "pyproject.toml"), "head")
-        engine = connect(Settings.load().database_url)
+        engine = connect(Settings.load().database_url.get_secret_value())
         yield engine
         engine.dispose()

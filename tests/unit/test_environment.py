@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 import celeryconfig
+from receiver.settings import EXAMPLE_KEY
 from receiver.settings import Settings as ReceiverSettings
 from tasks.settings import Settings as TaskSettings
+from tests.stack import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,29 @@ def test_both_names_hold_several_keys_and_show_none(monkeypatch: pytest.MonkeyPa
     assert "first" not in repr(settings)
 
 
+@pytest.mark.parametrize("environment", ["production", "Staging"])
+def test_the_key_of_the_example_stays_where_it_is_developed(
+    monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    assert f"\nCOINFLOW_VALIDATION_KEY={EXAMPLE_KEY}\n" in (ROOT / ".env.example").read_text()
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", f"own-key,{EXAMPLE_KEY}")
+    ReceiverSettings.load()
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    said = complaint(ReceiverSettings)
+    assert "COINFLOW_VALIDATION_KEY" in said
+    assert EXAMPLE_KEY not in said
+    assert "own-key" not in said
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
+    ReceiverSettings.load()
+
+
+def test_no_url_with_a_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_URL", "amqp://user:hidden@host")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:hidden@host/name")
+    settings = TaskSettings.load()
+    assert "hidden" not in f"{settings!r} {settings} {settings.model_dump()}"
+
+
 @pytest.mark.parametrize(
     ("given", "driver"),
     [
@@ -76,8 +101,7 @@ def test_database_urls_as_platforms_give_them(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", given)
     settings = TaskSettings.load()
-    assert settings.database_url == driver
-    assert "pass" not in repr(settings)
+    assert settings.database_url.get_secret_value() == driver
 
 
 @pytest.mark.parametrize("url", ["mysql://host/name", "nonsense"])
