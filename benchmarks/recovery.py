@@ -2,7 +2,7 @@
 
     python -m benchmarks.recovery [finished]
 
-It fills a database of its own, in a SQLite file and, where TEST_DATABASE_URL leads to a server, on PostgreSQL,
+It fills a database of its own, in a SQLite file and on the PostgreSQL server that TEST_DATABASE_URL names,
 first with a thousandth of the finished runs and then with all of them, and prints milliseconds.
 """
 
@@ -35,7 +35,7 @@ SELECT n, 'fulfilment', %s, '2026-01-01 00:00:00', '2026-01-01 00:00:00' FROM (%
 """
 _NUMBERS = {
     "postgresql": "SELECT n FROM generate_series({0}, {1}) AS n",
-    "sqlite": "WITH RECURSIVE c(n) AS (SELECT {0} UNION ALL SELECT n + 1 FROM c WHERE n < {1}) SELECT n FROM c",
+    "sqlite": "WITH RECURSIVE c(n) AS (SELECT {0} UNION ALL SELECT n+1 FROM c WHERE n < {1}) SELECT n FROM c",
 }
 _OVERDUE = 500
 
@@ -47,7 +47,7 @@ def main(finished: int) -> None:
         for url in (f"sqlite:///{folder}/coinflow.sqlite3", stack.enter_context(postgres_database())):
             os.environ["DATABASE_URL"] = url
             command.upgrade(Config(toml_file=ROOT / "pyproject.toml"), "head")
-            engine = connect(Settings.load().database_url)
+            engine = connect(Settings.load().database_url.get_secret_value())
             _fill(engine, 1, _OVERDUE, "'pending'")
             begin = _OVERDUE + 1
             for count in (finished // 1000, finished):

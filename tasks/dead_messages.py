@@ -19,7 +19,14 @@ from celeryconfig import CONFIRM_TIMEOUT, dead_queue, task_queues
 from tasks.celery import app
 
 #: What a broker adds to a message's headers; without it the message counts as a new one.
-_ADDED = ("x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count")
+_ADDED = (
+    "x-death",
+    "x-first-death",
+    "x-last-death",
+    "x-delivery-count",
+    "x-acquired-count",
+    "redelivered",
+)
 _QUEUES = {queue.name: queue for queue in task_queues}
 
 

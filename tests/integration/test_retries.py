@@ -35,7 +35,7 @@ def raised(action: Callable[[], object]) -> Exception:
 def postgres() -> Any:
     with postgres_database() as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
-        engine = connect(Settings.load().database_url)
+        engine = connect(Settings.load().database_url.get_secret_value())
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER, name TEXT)"))
             connection.execute(text("INSERT INTO things VALUES (1, 0, ''), (2, 0, '')"))
