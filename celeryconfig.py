@@ -219,6 +219,8 @@ task_time_limit = 60
 
 # ---------------------------------------------------------------- workers
 
+# Celery's own acknowledges a message that it cannot decode, and so loses it.
+worker_consumer = "tasks.consumer:Consumer"
 # Few messages in flight, so that little is delivered again when a worker dies.
 worker_prefetch_multiplier = 1
 # Otherwise a task goes on beside its redelivered copy after a lost connection.

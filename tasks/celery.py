@@ -8,12 +8,14 @@ from celery.signals import setup_logging
 from sqlalchemy import Engine
 
 from celeryconfig import dead_queue
+from tasks import consumer
 from tasks.catalog import Catalog, CatalogError
 from tasks.database import connect
 from tasks.price_list import PriceList
 from tasks.settings import Settings
 
 settings = Settings.load()
+consumer.install()
 app = Celery("tasks", config_source="celeryconfig", task_cls="tasks.retries:ReliableTask")
 
 

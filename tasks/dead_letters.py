@@ -1,14 +1,18 @@
-"""Dead letters: what a handler failed at for good, and why."""
+"""Dead letters: what a handler failed at for good, and why.
+
+A letter lives until its handler is through with the event. Replaying makes the run pending again and keeps
+the letter; failing again makes its history longer.
+"""
 
 import traceback
 from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, select, tuple_, update
 
 from tasks.database import insert
-from tasks.schema import RunState, dead_letters, handler_runs
+from tasks.schema import RunState, dead_letter_attempts, dead_letters, handler_runs
 
 _log = structlog.get_logger(__name__)
 
@@ -16,8 +20,11 @@ _log = structlog.get_logger(__name__)
 def bury(
     connection: Connection, event_ids: Collection[int], handler: str, error: Exception, *, attempts: int
 ) -> None:
-    """Record that the handler gave these events up; one letter each, however often it fails."""
-    if not event_ids:
+    """Record that the handler gave these events up; one letter each, however often it fails.
+
+    What an operator has discarded stays so.
+    """
+    if not (event_ids := _undiscarded(connection, event_ids, handler)):
         return
     now = datetime.now(UTC)
     upsert = insert(connection, dead_letters)
@@ -36,7 +43,12 @@ def bury(
         "attempts": attempts,
         "failed_at": now,
     }
-    connection.execute(upsert, [{**letter, "event_id": event_id} for event_id in sorted(event_ids)])
+    connection.execute(upsert, [{**letter, "event_id": event_id} for event_id in event_ids])
+    attempt = {name: letter[name] for name in ("handler", "error", "message", "failed_at")}
+    connection.execute(
+        dead_letter_attempts.insert(),
+        [{**attempt, "tries": attempts, "event_id": event_id} for event_id in event_ids],
+    )
     _conclude(connection, event_ids, handler, RunState.DEAD, now)
     _log.warning(
         "dead_letter",
@@ -55,6 +67,32 @@ def finish(connection: Connection, event_ids: Collection[int], handler: str) -> 
     connection.execute(
         delete(dead_letters).where(dead_letters.c.event_id.in_(event_ids), dead_letters.c.handler == handler)
     )
+
+
+def reopen(connection: Connection, letters: Collection[tuple[int, str]], due_at: datetime) -> None:
+    """Make runs that were given up pending again; recovery sends what was not sent by `due_at`."""
+    connection.execute(
+        update(handler_runs)
+        .where(
+            tuple_(handler_runs.c.event_id, handler_runs.c.handler).in_(letters),
+            handler_runs.c.state.in_([RunState.DEAD, RunState.DISCARDED]),
+        )
+        .values(state=RunState.PENDING, sent_at=datetime.now(UTC), due_at=due_at, starts=0, finished_at=None)
+    )
+
+
+def discard(connection: Connection, event_id: int, handler: str) -> None:
+    """Give a run up for an operator; the letter stays to be read."""
+    _conclude(connection, [event_id], handler, RunState.DISCARDED, datetime.now(UTC))
+
+
+def _undiscarded(connection: Connection, event_ids: Collection[int], handler: str) -> list[int]:
+    query = select(handler_runs.c.event_id).where(
+        handler_runs.c.event_id.in_(event_ids),
+        handler_runs.c.handler == handler,
+        handler_runs.c.state != RunState.DISCARDED,
+    )
+    return list(connection.execute(query.order_by(handler_runs.c.event_id)).scalars())
 
 
 def _conclude(

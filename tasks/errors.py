@@ -1,8 +1,13 @@
 """What can go wrong in a task, by what it means for a retry.
 
-A `PermanentError` fails the same way next time: it becomes a dead letter at once. Whatever
-`tasks.retries` calls transient is tried again. Each docstring tells an operator what to do.
+A `PermanentError` fails the same way next time: it becomes a dead letter at once. A `TransientError`, like
+whatever else `tasks.retries` calls transient, is tried again until it passes. Each docstring tells an
+operator what to do.
 """
+
+
+class TransientError(Exception):
+    """Nothing: it is tried again until it passes. For a handler of the merchant's to raise."""
 
 
 class PermanentError(Exception):
@@ -31,3 +36,11 @@ class PriceMismatch(PermanentError):
 
 class WalletInvalid(PermanentError):
     """The payment names no customer, or one that no wallet can be kept under."""
+
+
+class HandlerMissing(PermanentError):
+    """The function was taken out of `tasks/handlers.py`; put it back and replay, or discard the letter."""
+
+
+class RunCutOff(PermanentError):
+    """Each run ended its worker process or hit the time limit; mend what it does, then replay."""

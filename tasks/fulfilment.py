@@ -23,8 +23,9 @@ from tasks.event import Event, read_event, read_packet, storable
 from tasks.ledger import Entry, Grant, append, entries_between, held_grants
 from tasks.matches import matches_of
 from tasks.payload_fields import Payload
-from tasks.retries import TRANSIENT, try_again
+from tasks.retries import Kind, kind, try_again
 from tasks.routing import FULFILMENT
+from tasks.runs import start
 from tasks.schema import GrantStatus, RunState, events, handler_runs, payments
 
 _log = structlog.get_logger(__name__)
@@ -34,23 +35,38 @@ _log = structlog.get_logger(__name__)
 def fulfil_payments(self: Task[..., None], payment_ids: list[str]) -> None:
     """Bring the wallets in line with the payments' events; run it as often as you like.
 
-    A list that fails in a way nobody foresaw is split, so that a payment's error stays its own.
+    A list that is delivered again, or fails in a way nobody foresaw, is split, so that what a payment does to
+    its worker stays its own.
     """
+    if (self.request.delivery_info or {}).get("redelivered"):
+        if len(payment_ids) > 1:
+            _split(self, payment_ids)
+            return
+        with engine().begin() as connection:
+            start(connection, _pending(connection, payment_ids), FULFILMENT)
+            if not _pending(connection, payment_ids):
+                return
     try:
         with engine().begin() as connection:
             fulfil(connection, catalog(), payment_ids)
-    except TRANSIENT:
-        raise
     except Exception as error:  # noqa: BLE001  # it ends in a dead letter
-        if len(payment_ids) > 1:
-            for payment_id in payment_ids:
-                self.delay([payment_id])
+        if len(payment_ids) > 1 and kind(error) is not Kind.TRANSIENT:
+            _split(self, payment_ids)
             return
         try_again(self, error)
         with engine().begin() as connection:
-            rows = _stored_rows(connection, payment_ids)
-            pending = [row.id for row in rows if row.state == RunState.PENDING]
+            pending = _pending(connection, payment_ids)
             bury(connection, pending, FULFILMENT, error, attempts=self.request.retries + 1)
+
+
+def _split(task: Task[..., None], payment_ids: Collection[str]) -> None:
+    for payment_id in payment_ids:
+        task.delay([payment_id])
+
+
+def _pending(connection: Connection, payment_ids: Collection[str]) -> list[int]:
+    rows = _stored_rows(connection, payment_ids)
+    return [row.id for row in rows if row.state == RunState.PENDING]
 
 
 def fulfil(

@@ -1,9 +1,9 @@
 """Intake: stores events under their unique keys and routes them by event type."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Self, TypedDict
+from typing import Self
 
 import structlog
 from celery import Task
@@ -13,24 +13,18 @@ from celeryconfig import INTAKE_TASK
 from tasks.celery import app, engine, settings
 from tasks.database import insert_missing
 from tasks.dead_letters import bury, finish
-from tasks.dispatch import Work, unfinished
+from tasks.dispatch import Delivery, Work, unfinished
 from tasks.errors import PayloadInvalid
 from tasks.event import Event, Packet, carries, read_event, read_packet
 from tasks.payload_fields import Payload
 from tasks.payloads import Subscription
-from tasks.retries import TRANSIENT
+from tasks.retries import Kind, kind, try_again
 from tasks.routing import INTAKE, route
+from tasks.runs import DEADLINE
 from tasks.schema import RunState, SetAside, events, handler_runs
 from tasks.subscriptions import record
 
 _log = structlog.get_logger(__name__)
-
-
-class Delivery(TypedDict):
-    """An event as the receiver hands it over: the raw body and when it came (ISO 8601, UTC)."""
-
-    body: str
-    received_at: str
 
 
 @app.task(name=INTAKE_TASK, bind=True, shown_arguments="<events>")
@@ -38,7 +32,7 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
     """Store the events and send those that are not through yet to their handlers.
 
     A list that is delivered again or fails is split, so that one event that kills its worker or cannot be
-    stored holds up no other.
+    stored holds up no other. One that cannot be stored for good goes to the broker's queue `dead`.
     """
     if len(deliveries) > 1 and (self.request.delivery_info or {}).get("redelivered"):
         for delivery in deliveries:
@@ -47,10 +41,9 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
     try:
         with engine().begin() as connection:
             work = store(connection, deliveries, settings.merchant_ids)
-    except TRANSIENT:
-        raise
-    except Exception:
-        if len(deliveries) == 1:
+    except Exception as error:
+        if len(deliveries) == 1 or kind(error) is Kind.TRANSIENT:
+            try_again(self, error)
             raise
         _log.exception("intake.split", events=len(deliveries))
         for delivery in deliveries:
@@ -79,7 +72,13 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
     _count_in(connection, [row.id for row in rows if row.set_aside and not arrivals[row.key].set_aside])
     now = datetime.now(UTC)
     runs = [
-        {"event_id": ids[arrival.packet.key], "handler": handler, "state": RunState.PENDING, "sent_at": now}
+        {
+            "event_id": ids[arrival.packet.key],
+            "handler": handler,
+            "state": RunState.PENDING,
+            "sent_at": now,
+            "due_at": now + DEADLINE,
+        }
         for arrival in ordered
         for handler in arrival.handlers
     ]
@@ -97,7 +96,7 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
     for event_id in work.unread:
         if fault := faults[event_id]:
             bury(connection, [event_id], INTAKE, fault, attempts=1)
-    return work
+    return replace(work, unread={})
 
 
 def _count_in(connection: Connection, event_ids: Collection[int]) -> None:

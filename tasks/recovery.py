@@ -3,16 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import Select, bindparam, literal, select, update
 
 from tasks.celery import app, engine
 from tasks.dispatch import Work, unfinished
+from tasks.runs import DEADLINE
 from tasks.schema import RunState, handler_runs
 
 _log = structlog.get_logger(__name__)
 
-#: How long a handler may take before its event is sent again; longer than any wait between two tries.
-DEADLINE = timedelta(seconds=180)
+#: Each time that a run is sent again the wait doubles up to this, so that a long backlog is not multiplied.
+_LONGEST_WAIT = timedelta(hours=1)
 #: Events per sweep and message.
 _LIMIT = 500
 
@@ -21,23 +22,50 @@ _LIMIT = 500
 def resend_unfinished() -> None:
     """Send overdue work again. Sweeps that overlap do no harm: each takes the events it resends."""
     while work := _take_overdue():
-        _log.warning("recovery.resent", payments=len(work.payment_ids), handlers=sorted(work.event_ids))
+        _log.warning(
+            "recovery.resent",
+            payments=len(work.payment_ids),
+            unread=len(work.unread),
+            handlers=sorted(work.event_ids),
+        )
         work.send()
+
+
+def overdue(now: datetime) -> Select[tuple[int, str, datetime, datetime]]:
+    """Return the query for runs that are due, the longest first.
+
+    The state is a literal, because neither database uses a partial index for a parameter.
+    """
+    pending = literal(RunState.PENDING.value, literal_execute=True)
+    return (
+        select(handler_runs.c.event_id, handler_runs.c.handler, handler_runs.c.sent_at, handler_runs.c.due_at)
+        .where(handler_runs.c.state == pending, handler_runs.c.due_at < now)
+        .order_by(handler_runs.c.due_at)
+        .limit(_LIMIT)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _take_overdue() -> Work | None:
     now = datetime.now(UTC)
-    overdue = (
-        select(handler_runs.c.event_id, handler_runs.c.handler)
-        .where(handler_runs.c.state == RunState.PENDING, handler_runs.c.sent_at < now - DEADLINE)
-        .order_by(handler_runs.c.sent_at)
-        .limit(_LIMIT)
-        .with_for_update(skip_locked=True)
-    )
     with engine().begin() as connection:
-        runs = [tuple(run) for run in connection.execute(overdue)]
+        runs = connection.execute(overdue(now)).all()
         if not runs:
             return None
-        taken = tuple_(handler_runs.c.event_id, handler_runs.c.handler).in_(runs)
-        connection.execute(update(handler_runs).where(taken).values(sent_at=now))
-        return unfinished(connection, [event_id for event_id, _ in runs])
+        connection.execute(
+            update(handler_runs)
+            .where(
+                handler_runs.c.event_id == bindparam("run_event"),
+                handler_runs.c.handler == bindparam("run_handler"),
+            )
+            .values(sent_at=now, due_at=bindparam("due")),
+            [
+                {
+                    "run_event": run.event_id,
+                    "run_handler": run.handler,
+                    "due": now + min(max(2 * (run.due_at - run.sent_at), DEADLINE), _LONGEST_WAIT),
+                }
+                for run in runs
+            ],
+        )
+        return unfinished(connection, [run.event_id for run in runs])

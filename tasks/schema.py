@@ -9,6 +9,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -26,6 +27,8 @@ class RunState(StrEnum):
     PENDING = "pending"
     DONE = "done"
     DEAD = "dead"
+    #: Given up by an operator.
+    DISCARDED = "discarded"
 
 
 class SetAside(StrEnum):
@@ -169,12 +172,16 @@ handler_runs = Table(
     Column("handler", Text, primary_key=True),
     Column("state", String(16), nullable=False),
     Column("sent_at", Timestamp, nullable=False),
+    # When recovery sends it again, unless it is finished then.
+    Column("due_at", Timestamp),
+    # Runs that began and that nothing has ended yet, neither success nor error.
+    Column("starts", Integer, nullable=False, server_default="0"),
     Column("finished_at", Timestamp),
 )
 # Holds unfinished runs alone, so that a sweep costs the same however many are finished.
 Index(
     "ix_handler_runs_pending",
-    handler_runs.c.sent_at,
+    handler_runs.c.due_at,
     postgresql_where=handler_runs.c.state == RunState.PENDING.value,
     sqlite_where=handler_runs.c.state == RunState.PENDING.value,
 )
@@ -193,4 +200,21 @@ dead_letters = Table(
     Column("failed_at", Timestamp, nullable=False),
     UniqueConstraint("event_id", "handler"),
     Index(None, "failed_at"),
+)
+
+#: Every time that a handler gave an event up; a letter's history, gone with it.
+dead_letter_attempts = Table(
+    "dead_letter_attempts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("event_id", _Id, nullable=False),
+    Column("handler", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failed_at", Timestamp, nullable=False),
+    ForeignKeyConstraint(
+        ["event_id", "handler"], ["dead_letters.event_id", "dead_letters.handler"], ondelete="CASCADE"
+    ),
+    Index(None, "event_id", "handler"),
 )

@@ -9,6 +9,7 @@ import click
 import structlog
 
 from tasks.cli.catalog import catalog
+from tasks.cli.dead_letters import dead_letters
 from tasks.cli.events import events
 from tasks.cli.payments import payments
 from tasks.cli.subscriptions import subscriptions
@@ -21,7 +22,7 @@ def main() -> None:
     """Operate the Coinflow webhook receiver and its fulfilment."""
 
 
-for command in (trigger, wallets, events, payments, subscriptions, catalog):
+for command in (trigger, wallets, events, payments, subscriptions, dead_letters, catalog):
     main.add_command(command)
 
 

@@ -11,7 +11,7 @@ from tasks.event_types import EVENT_TYPES
 from tasks.schema import RunState, SetAside, dead_letters, handler_runs
 from tasks.schema import events as event_table
 
-_WHEN = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+WHEN = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 
 
 @click.group()
@@ -22,8 +22,8 @@ def events() -> None:
 @events.command(name="list")
 @click.option("--type", "event_type", help="Only events of this type.")
 @click.option("--payment-id", help="Only events of this payment.")
-@click.option("--since", type=_WHEN, help="Only events received at this time (UTC) or later.")
-@click.option("--until", type=_WHEN, help="Only events received before this time (UTC).")
+@click.option("--since", type=WHEN, help="Only events received at this time (UTC) or later.")
+@click.option("--until", type=WHEN, help="Only events received before this time (UTC).")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
 )
@@ -109,12 +109,13 @@ def types(*, as_json: bool) -> None:
 
 
 def summaries() -> Select[tuple[object, ...]]:
-    """Return a query for one line per event, whose `state` is handled, pending, dead or foreign."""
+    """Return a query for a line per event; `state` is handled, pending, dead, discarded or foreign."""
     state = (
         select(
             case(
                 (func.sum(case((handler_runs.c.state == RunState.DEAD, 1), else_=0)) > 0, "dead"),
                 (func.sum(case((handler_runs.c.state == RunState.PENDING, 1), else_=0)) > 0, "pending"),
+                (func.sum(case((handler_runs.c.state == RunState.DISCARDED, 1), else_=0)) > 0, "discarded"),
                 else_="handled",
             )
         )

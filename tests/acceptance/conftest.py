@@ -17,14 +17,15 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Run receiver and worker on one of the supported combinations of servers."""
     folder = tmp_path_factory.mktemp("stack")
     with ExitStack() as servers:
-        environment = _servers(request.param, folder, servers)
+        environment = serve(request.param, folder, servers)
         running = servers.enter_context(Stack(folder, environment))
         running.release()
         running.start("web", "worker")
         yield running
 
 
-def _servers(name: str, folder: Path, servers: ExitStack) -> dict[str, str]:
+def serve(name: str, folder: Path, servers: ExitStack) -> dict[str, str]:
+    """Run the servers of a combination; return the environment that names them."""
     environment = {}
     if name.endswith("PostgreSQL"):
         environment["DATABASE_URL"] = servers.enter_context(postgres_database())

@@ -10,8 +10,9 @@ from sqlalchemy import Engine, func, select
 
 from tasks.catalog import Catalog, Item, Price
 from tasks.cli.samples import apply, sample, with_identity
+from tasks.dispatch import Delivery
 from tasks.fulfilment import fulfil
-from tasks.intake import Delivery, store
+from tasks.intake import store
 from tasks.schema import dead_letters, events, grants, handler_runs, ledger_entries
 
 PRICES = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from receiver.envelope import read_envelope
-from tasks.intake import Delivery
+from tasks.dispatch import Delivery
 from tasks.schema import dead_letters, events, grants
 from tests.integration.test_fulfilment import count, delivery, run, states, take_in
 

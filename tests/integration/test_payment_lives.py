@@ -16,8 +16,9 @@ from sqlalchemy import Engine, func, select
 
 from tasks.catalog import Catalog, Item, Price
 from tasks.cli.samples import sample, with_identity
+from tasks.dispatch import Delivery
 from tasks.fulfilment import fulfil
-from tasks.intake import Delivery, store
+from tasks.intake import store
 from tasks.retries import TRANSIENT
 from tasks.schema import RunState, dead_letters, events, grants, handler_runs, ledger_entries, payments
 from tests.lives import Life, deliveries, live
