@@ -10,6 +10,10 @@ class TransientError(Exception):
     """Nothing: it is tried again until it passes. For a handler of the merchant's to raise."""
 
 
+class Stalled(TransientError):
+    """A task of ours hit its time limit: it waits for database and broker alone, so one of them hangs."""
+
+
 class PermanentError(Exception):
     """Nothing was granted; mend what the message names, then replay the dead letter."""
 
@@ -36,6 +40,10 @@ class PriceMismatch(PermanentError):
 
 class WalletInvalid(PermanentError):
     """The payment names no customer, or one that no wallet can be kept under."""
+
+
+class Discarded(PermanentError):
+    """An operator has given this up for good."""
 
 
 class HandlerMissing(PermanentError):

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery import Task
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from tasks.catalog import Catalog
@@ -18,7 +19,7 @@ from tasks.database import insert_missing
 from tasks.dead_letters import bury, finish
 from tasks.decision import Decision, DecisionStatus, decide
 from tasks.dispatch import FULFILMENT_TASK
-from tasks.errors import PayloadInvalid, PermanentError
+from tasks.errors import Discarded, PayloadInvalid, PermanentError, Stalled
 from tasks.event import Event, read_event, read_packet, storable
 from tasks.ledger import Entry, Grant, append, entries_between, held_grants
 from tasks.matches import matches_of
@@ -49,6 +50,8 @@ def fulfil_payments(self: Task[..., None], payment_ids: list[str]) -> None:
     try:
         with engine().begin() as connection:
             fulfil(connection, catalog(), payment_ids)
+    except SoftTimeLimitExceeded as error:
+        raise Stalled("The payments were not fulfilled in time.") from error
     except Exception as error:  # noqa: BLE001  # it ends in a dead letter
         if len(payment_ids) > 1 and kind(error) is not Kind.TRANSIENT:
             _split(self, payment_ids)
@@ -87,7 +90,8 @@ def fulfil(
     finished: list[int] = []
     for payment_id, rows in groupby(_stored_rows(connection, payment_ids), attrgetter("payment_id")):
         stored = list(rows)
-        unfinished = {row.id for row in stored if row.state not in {None, RunState.DONE}}
+        states = {row.id: row.state for row in stored}
+        unfinished = {each for each, state in states.items() if state in {RunState.PENDING, RunState.DEAD}}
         try:
             story = _read(stored)
         except PayloadInvalid as error:
@@ -97,16 +101,20 @@ def fulfil(
             continue
         ids = {event.key: event_id for event, event_id in story}
         decision = decide([event for event, _ in story], matched.get(payment_id))
-        due, refusal = _due(prices, decision, held.get(payment_id, {}), payment_id)
-        if refusal and decision.paid:
+        holds = held.get(payment_id, {})
+        due, refusal = _due(prices, decision, holds, payment_id)
+        paid_id = ids[decision.paid.key] if decision.paid else None
+        if not holds and states.get(paid_id) == RunState.DISCARDED:
+            due, refusal = {}, Discarded("An operator has discarded what was paid for.")
+        if refusal and paid_id is not None:
             refusals[payment_id] = refusal
-            bury(connection, [ids[decision.paid.key]], FULFILMENT, refusal, attempts=1)
-            unfinished.discard(ids[decision.paid.key])
+            bury(connection, [paid_id], FULFILMENT, refusal, attempts=1)
+            unfinished.discard(paid_id)
         finished += unfinished
         decided.append(_row(payment_id, decision, now, is_refused=bool(refusal and not due)))
         if decision.cause is None:
             continue
-        for entry in entries_between(held.get(payment_id, {}), due):
+        for entry in entries_between(holds, due):
             moves.append((entry, ids[decision.cause.key]))
             _log.info(
                 "ledger.moved",

@@ -7,6 +7,7 @@ from typing import Self
 
 import structlog
 from celery import Task
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection, select, update
 
 from celeryconfig import INTAKE_TASK
@@ -14,7 +15,7 @@ from tasks.celery import app, engine, settings
 from tasks.database import insert_missing
 from tasks.dead_letters import bury, finish
 from tasks.dispatch import Delivery, Work, unfinished
-from tasks.errors import PayloadInvalid
+from tasks.errors import PayloadInvalid, Stalled
 from tasks.event import Event, Packet, carries, read_event, read_packet
 from tasks.payload_fields import Payload
 from tasks.payloads import Subscription
@@ -41,6 +42,8 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
     try:
         with engine().begin() as connection:
             work = store(connection, deliveries, settings.merchant_ids)
+    except SoftTimeLimitExceeded as error:
+        raise Stalled("The events were not stored in time.") from error
     except Exception as error:
         if len(deliveries) == 1 or kind(error) is Kind.TRANSIENT:
             try_again(self, error)

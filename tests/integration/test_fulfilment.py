@@ -6,13 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, func, select
 
 from tasks.catalog import Catalog, Item, Price
 from tasks.cli.samples import apply, sample, with_identity
+from tasks.dead_letters import discard
 from tasks.dispatch import Delivery
 from tasks.fulfilment import fulfil
 from tasks.intake import store
+from tasks.routing import FULFILMENT
 from tasks.schema import dead_letters, events, grants, handler_runs, ledger_entries
 
 PRICES = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})
@@ -97,6 +100,19 @@ def test_a_dead_letter_that_succeeds_later_is_gone(engine: Engine) -> None:
     run(engine, ["pay"], Catalog(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
     assert states(engine) == ["done"]
     assert (count(engine, grants), count(engine, dead_letters)) == (1, 0)
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["alone", "with a later event"])
+def test_what_an_operator_discarded_is_not_granted_by_another_event(engine: Engine, *, later: bool) -> None:
+    take_in(engine, delivery(data__subtotal__cents=700))
+    run(engine, ["pay"])
+    with engine.begin() as connection:
+        discard(connection, 1, FULFILMENT)
+    if later:
+        take_in(engine, delivery(event_type="Disbursed Funds"))
+    run(engine, ["pay"], Catalog(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
+    assert states(engine) == ["discarded", *(["done"] if later else [])]
+    assert count(engine, grants) == 0
 
 
 def test_an_event_without_a_payment_id_is_a_dead_letter_that_names_the_field(engine: Engine) -> None:

@@ -12,13 +12,14 @@ import kombu.exceptions
 import psycopg
 import pytest
 import redis.exceptions
-from celery.exceptions import Retry
+from celery.exceptions import Retry, SoftTimeLimitExceeded
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from tasks import fulfilment, intake
 from tasks.celery import app
 from tasks.database import connect
-from tasks.errors import PermanentError, PriceMismatch, TransientError
+from tasks.errors import PermanentError, PriceMismatch, Stalled, TransientError
 from tasks.retries import BACKOFF_LIMIT, UNEXPECTED_TRIES, Kind, backoff, kind, try_again
 from tasks.settings import Settings
 from tests.services import postgres_database
@@ -218,3 +219,19 @@ def test_what_nobody_foresaw_has_its_tries_however_many_outages_came_before() ->
 
 def test_a_permanent_error_is_not_tried_again() -> None:
     assert sent_again(PriceMismatch(), retries=0) is None
+
+
+@pytest.mark.parametrize(("module", "step"), [(fulfilment, "fulfil"), (intake, "store")])
+def test_a_database_that_hangs_until_the_time_limit_is_no_reason_to_give_up(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, module: Any, step: str
+) -> None:
+    def hang(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(module, "engine", lambda: engine)
+    monkeypatch.setattr(module, "catalog", dict, raising=False)
+    monkeypatch.setattr(module, step, hang)
+    task = fulfilment.fulfil_payments if module is fulfilment else intake.store_events
+    with pytest.raises(Stalled) as stalled:
+        task.run(["pay"])
+    assert kind(stalled.value) is Kind.TRANSIENT
