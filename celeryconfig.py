@@ -26,6 +26,8 @@ BROKER_VARIABLES = ("BROKER_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "REDIS_URL")
 INTAKE_TASK = "tasks.intake.store_events"
 #: Seconds that a publish may wait for the broker's confirm.
 CONFIRM_TIMEOUT = 3.0
+#: How often a message may come back from a worker that died before it goes to the dead queue.
+DELIVERY_LIMIT = 20
 
 
 def _check_broker_url(url: SecretStr) -> SecretStr:
@@ -174,7 +176,7 @@ def _queue(name: str) -> Queue:
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
             # A message that keeps killing its worker becomes a dead letter.
-            "x-delivery-limit": 20,
+            "x-delivery-limit": DELIVERY_LIMIT,
         },
     )
 

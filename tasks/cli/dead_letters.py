@@ -232,7 +232,8 @@ def replay(
 def discard(letter_id: str, *, as_json: bool) -> None:
     """Give the letter ID up: its handler gets the event no more. It stays to be seen, and can be replayed.
 
-    Of a payment, its other events still decide. A message of the broker's is gone for good.
+    A payment that is discarded grants nothing, whatever its other events say. A message of the broker's is
+    gone for good.
     """
     found = False
     if letter_id.startswith("b"):
