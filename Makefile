@@ -25,9 +25,10 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 	@dotenv run --no-override honcho --env /dev/null start release
 	@exec dotenv run --no-override sh -c "$$START"
 
-# Most tests wait for processes, so two at a time take half as long; those of a file stay together.
+# Most tests wait for processes, so two at a time take half as long; those of a file stay together, and the files
+# in their order, because the long ones come first.
 test: .venv/installed ## Run the tests
-	pytest --numprocesses 2 --dist loadfile
+	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: .venv/installed ## Send a million odd requests; CASES=1000 SEED=7 for others
 	python -m tests.fuzz $(or $(CASES),1000000) $(or $(SEED),1)
