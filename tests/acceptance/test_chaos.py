@@ -10,7 +10,6 @@ from tests.chaos.scene import Servers
 
 ROWS = [
     Row("processes killed", Servers.EMBEDDED, faults.kill_processes, seconds=10),
-    Row("everything stopped", Servers.EMBEDDED, faults.stop_everything, seconds=4),
     Row(
         "broker and database killed",
         Servers.RABBITMQ,

@@ -150,8 +150,7 @@ def test_an_edit_counts_at_once_and_a_former_price_within_its_grace(shop: Shop, 
     shop.expect(wallet, set(within))
 
     def buried() -> list[dict[str, Any]]:
-        letters: list[dict[str, Any]] = shop.stack.read("payments", "show", after)["dead_letters"]
-        return letters
+        return [each for each in shop.stack.read("dead-letters", "list") if each["payment_id"] == after]
 
     (letter,) = wait_until(buried, seconds=20, what="the payment after the grace is a dead letter")
     assert letter["error"] == "PriceMismatch"
