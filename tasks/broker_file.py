@@ -136,8 +136,8 @@ class BrokerFile:
                 [(now, queue) for queue in active_queues],
             )
             transaction.execute("DELETE FROM messages WHERE expires_at < ?", (now,))
-            transaction.execute(f"DELETE FROM messages WHERE queue IN ({abandoned})", (now,))  # noqa: S608
-            transaction.execute(f"DELETE FROM bindings WHERE queue IN ({abandoned})", forgotten)  # noqa: S608
+            transaction.execute(f"DELETE FROM messages WHERE queue IN ({abandoned})", (now,))  # noqa: S608  # as above
+            transaction.execute(f"DELETE FROM bindings WHERE queue IN ({abandoned})", forgotten)  # noqa: S608  # as above
             transaction.execute("DELETE FROM queues WHERE used_at + expires < ?", forgotten)
 
     # -------------------------------------------------------------- queues

@@ -19,7 +19,7 @@ import tasks.fulfilment
 import tasks.handling
 import tasks.intake  # noqa: F401  # registers the tasks that are sent
 from tasks.cli.events import WHEN
-from tasks.cli.output import database, json_option, print_json, print_table, rows
+from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
 from tasks.dead_letters import discard as discard_run
 from tasks.dead_letters import reopen
 from tasks.dead_messages import DeadMessage, NotReplayable, dead_messages
@@ -124,9 +124,7 @@ def dead_letters() -> None:
     type=click.Choice([RunState.DEAD.value, RunState.PENDING.value, RunState.DISCARDED.value]),
     help="Only dead ones, those that are being replayed, or discarded ones; all but the last unless given.",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
-)
+@limit_option
 @json_option
 def list_letters(*, state: RunState | None, limit: int, as_json: bool, **options: Any) -> None:
     """List dead letters, the newest last, and then what no task could take."""

@@ -6,7 +6,7 @@ import click
 from pydantic_core import from_json
 from sqlalchemy import Select, case, func, select
 
-from tasks.cli.output import database, json_option, print_json, print_table, rows
+from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
 from tasks.event_types import EVENT_TYPES
 from tasks.schema import RunState, SetAside, dead_letters, handler_runs
 from tasks.schema import events as event_table
@@ -24,9 +24,7 @@ def events() -> None:
 @click.option("--payment-id", help="Only events of this payment.")
 @click.option("--since", type=WHEN, help="Only events received at this time (UTC) or later.")
 @click.option("--until", type=WHEN, help="Only events received before this time (UTC).")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
-)
+@limit_option
 @json_option
 def list_events(
     event_type: str | None,

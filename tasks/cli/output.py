@@ -20,6 +20,9 @@ from tasks.settings import Settings
 json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON."
 )
+limit_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
+)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from tasks.catalog import CatalogError, read_catalog
 from tasks.cli.events import summaries
-from tasks.cli.output import database, json_option, print_json, print_table, rows
+from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
 from tasks.decision import DecisionStatus, decide
 from tasks.event import Event, read_event, read_packet
 from tasks.fulfilment import fulfil
@@ -26,9 +26,7 @@ def payments() -> None:
 
 @payments.command(name="list")
 @click.option("--state", type=click.Choice(_STATES), help="Only payments in this state.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
-)
+@limit_option
 @json_option
 def list_payments(state: str | None, limit: int, *, as_json: bool) -> None:
     """List payments, the one that changed last at the end."""

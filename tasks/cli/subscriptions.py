@@ -3,7 +3,7 @@
 import click
 from sqlalchemy import select
 
-from tasks.cli.output import database, json_option, print_json, print_table, rows
+from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
 from tasks.schema import events
 from tasks.schema import subscriptions as subscription_table
 
@@ -15,9 +15,7 @@ def subscriptions() -> None:
 
 @subscriptions.command(name="list")
 @click.option("--wallet", help="Only the subscriptions of this customer.")
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
-)
+@limit_option
 @json_option
 def list_subscriptions(wallet: str | None, limit: int, *, as_json: bool) -> None:
     """List subscriptions, the one of which was heard last at the end."""
