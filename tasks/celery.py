@@ -13,6 +13,7 @@ from tasks.catalog import Catalog, CatalogError
 from tasks.database import connect
 from tasks.price_list import PriceList
 from tasks.settings import Settings
+from tasks.shutdown import OrderlyStop
 
 settings = Settings.load()
 consumer.install()
@@ -70,3 +71,4 @@ class DeadQueue(bootsteps.StartStopStep):
 
 app.steps["worker"].add(PriceListWatch)
 app.steps["consumer"].add(DeadQueue)
+app.steps["consumer"].add(OrderlyStop)

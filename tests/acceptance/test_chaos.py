@@ -9,7 +9,8 @@ from tests.chaos.rows import Row, run
 from tests.chaos.scene import Servers
 
 ROWS = [
-    Row("processes killed", Servers.EMBEDDED, faults.kill_processes, seconds=10),
+    Row("processes killed", Servers.EMBEDDED, faults.kill_processes, seconds=8),
+    Row("everything stopped", Servers.EMBEDDED, faults.stop_everything, seconds=4),
     Row(
         "broker and database killed",
         Servers.RABBITMQ,

@@ -1,0 +1,59 @@
+"""When a worker obeys a signal to stop: between two turns of its event loop."""
+
+import signal
+from types import FrameType
+from typing import Any
+
+from celery import bootsteps
+from celery.worker import state
+
+_STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+
+
+class OrderlyStop(bootsteps.StartStopStep):
+    """Keeps Celery from stopping in the middle of handing a task to a child.
+
+    Celery stops inside the signal's handler, which may have interrupted the worker after a part of the task
+    was written. The child then waits for the rest and the worker for the child's result, until both are
+    killed.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._received: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def include_if(self, parent: Any) -> bool:
+        """Leave a worker without an event loop as Celery made it."""
+        return parent.hub is not None
+
+    def start(self, parent: Any) -> None:
+        """Note signals from now on, and obey them in the loop, which turns every second at least."""
+        self._handlers = {number: signal.signal(number, self._note) for number in _STOPS}
+        self._hub = parent.hub
+        self._hub.on_tick.add(self._obey)
+
+    def stop(self, _parent: Any) -> None:
+        """Let Celery obey at once while no loop runs: it may be waiting for its broker."""
+        self._hub.on_tick.discard(self._obey)
+        for number, handler in self._handlers.items():
+            # Celery's own handlers put others into their places.
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, handler)
+        self._obey_now()
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._received = number
+
+    def _obey(self) -> None:
+        # What has a callback here is a task of which a part is written.
+        if not any(self._hub.writers.values()):
+            self._obey_now()
+
+    def _obey_now(self) -> None:
+        number, self._received = self._received, None
+        if number is not None:
+            self._handlers[number](number, None)
+            state.maybe_shutdown()

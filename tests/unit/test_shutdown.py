@@ -1,0 +1,81 @@
+"""A worker stops between two turns of its loop, never in the middle of handing a task to a child."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+from kombu.asynchronous import Hub
+
+from tasks.shutdown import OrderlyStop
+
+
+class Parent(SimpleNamespace):
+    hub: Hub
+    obeyed: list[int]
+
+
+@pytest.fixture
+def parent() -> Iterator[Parent]:
+    """Return a worker's consumer, and the signals that a handler in the place of Celery's own has seen."""
+    obeyed: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: obeyed.append(number))
+    with closing(Hub()) as hub:
+        # Without a timer each turn would wait for a second.
+        hub.call_repeatedly(0.001, int)
+        yield Parent(hub=hub, steps=[], obeyed=obeyed)
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def step(parent: Parent) -> Iterator[OrderlyStop]:
+    step = OrderlyStop(parent)
+    step.start(parent)
+    yield step
+    step.stop(parent)
+
+
+@pytest.mark.usefixtures("step")
+def test_a_signal_waits_for_the_end_of_what_it_interrupted(parent: Parent) -> None:
+    seen_at_once = []
+
+    def interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        seen_at_once.extend(parent.obeyed)
+
+    parent.hub.call_soon(interrupted)
+    parent.hub.run_once()
+
+    assert not seen_at_once
+    assert parent.obeyed == [signal.SIGTERM]
+
+
+@pytest.mark.usefixtures("step")
+def test_a_signal_waits_until_a_task_of_which_a_part_is_written_is_written(
+    parent: Parent,
+) -> None:
+    reader, writer = os.pipe()
+    parent.hub.add_writer(writer, os.write, writer, b"the rest of a task")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    parent.hub.run_once()
+    assert not parent.obeyed
+    assert os.read(reader, 100) == b"the rest of a task"
+
+    parent.hub.remove_writer(writer)
+    parent.hub.run_once()
+    assert parent.obeyed == [signal.SIGTERM]
+    os.close(reader)
+    os.close(writer)
+
+
+def test_without_a_loop_a_signal_is_obeyed_at_once(parent: Parent, step: OrderlyStop) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert not parent.obeyed
+    step.stop(parent)
+    assert parent.obeyed == [signal.SIGTERM]
+
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert parent.obeyed == [signal.SIGTERM, signal.SIGTERM]
