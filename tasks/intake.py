@@ -11,12 +11,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection, select, update
 
 from celeryconfig import INTAKE_TASK
-from tasks.celery import app, engine, settings
+from tasks.celery import app, catalog, engine, settings
 from tasks.database import insert_missing
 from tasks.dead_letters import bury, finish
 from tasks.dispatch import Delivery, Work, unfinished
 from tasks.errors import PayloadInvalid, Stalled
 from tasks.event import Event, Packet, carries, read_event, read_packet
+from tasks.fulfilment import fulfil
 from tasks.payload_fields import Payload
 from tasks.payloads import Subscription
 from tasks.retries import Kind, kind, try_again
@@ -30,12 +31,13 @@ _log = structlog.get_logger(__name__)
 
 @app.task(name=INTAKE_TASK, bind=True, shown_arguments="<events>")
 def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
-    """Store the events and send those that are not through yet to their handlers.
+    """Store the events, fulfil their payments, and send what is left to do to its handlers.
 
     A list that is delivered again or fails is split, so that one event that kills its worker or cannot be
     stored holds up no other. One that cannot be stored for good goes to the broker's queue `dead`.
     """
-    if len(deliveries) > 1 and (self.request.delivery_info or {}).get("redelivered"):
+    redelivered = (self.request.delivery_info or {}).get("redelivered")
+    if redelivered and len(deliveries) > 1:
         for delivery in deliveries:
             self.delay([delivery])
         return
@@ -52,7 +54,20 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             self.delay([delivery])
         return
+    if not redelivered:
+        work = _fulfil(work)
     work.send()
+
+
+def _fulfil(work: Work) -> Work:
+    """Fulfil the payments at once, which saves a message; return what is left, among it what failed."""
+    try:
+        with engine().begin() as connection:
+            fulfil(connection, catalog(), work.payment_ids)
+    except Exception as error:  # noqa: BLE001  # the task that is sent instead tells what it means
+        _log.info("fulfilment.sent", payments=len(work.payment_ids), error=type(error).__name__)
+        return work
+    return replace(work, payment_ids=())
 
 
 def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: Collection[str] = ()) -> Work:

@@ -1,14 +1,20 @@
-"""What intake makes of events that do not fit, are another merchant's, or speak of subscriptions."""
+"""What intake makes of events: it fulfils them, sets aside what does not fit, and notes subscriptions."""
 
 import itertools
 import json
+from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, select, update
 
+from celeryconfig import INTAKE_TASK
+from tasks import intake
+from tasks.dispatch import FULFILMENT_TASK
+from tasks.retries import ReliableTask
 from tasks.routing import INTAKE
 from tasks.schema import dead_letters, events, grants, handler_runs, subscriptions
-from tests.integration.test_fulfilment import count, delivery, run, states, take_in
+from tests.integration.test_fulfilment import PRICES, count, delivery, run, states, take_in
 
 
 def set_aside(engine: Engine) -> list[str | None]:
@@ -115,3 +121,55 @@ def test_names_that_no_column_could_hold_are_kept_all_the_same(engine: Engine) -
         row = connection.execute(select(subscriptions)).one()
         assert json.loads(connection.execute(select(events.c.body)).scalar_one())
     assert (len(row.plan_code), len(row.wallet)) == (200, 200)
+
+
+@pytest.fixture
+def sent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
+    """Return the messages that tasks send, each as the task's name and its argument."""
+    messages: list[tuple[str, Any]] = []
+    monkeypatch.setattr(intake, "engine", lambda: engine)
+    monkeypatch.setattr(intake, "catalog", lambda: PRICES)
+    monkeypatch.setattr(
+        ReliableTask,
+        "apply_async",
+        lambda task, arguments, *_, **__: messages.append((task.name, *arguments)),
+    )
+    return messages
+
+
+def test_a_payment_is_fulfilled_where_its_events_are_stored(
+    engine: Engine, sent: list[tuple[str, Any]]
+) -> None:
+    intake.store_events.run([delivery(), delivery("other")])
+    assert count(engine, grants) == 2
+    assert states(engine) == ["done", "done"]
+    assert sent == []
+
+
+@pytest.mark.parametrize("error", [ConnectionError, ValueError, SoftTimeLimitExceeded])
+def test_a_fulfilment_that_fails_becomes_a_task_of_its_own(
+    engine: Engine, sent: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(intake, "fulfil", fail)
+    intake.store_events.run([delivery(), delivery("other")])
+    assert sent == [(FULFILMENT_TASK, ["other", "pay"])]
+    assert states(engine) == ["pending", "pending"]
+
+
+def test_what_was_cut_off_is_fulfilled_by_a_task_of_its_own(
+    engine: Engine, sent: list[tuple[str, Any]]
+) -> None:
+    both = [delivery(), delivery("other")]
+    intake.store_events.push_request(delivery_info={"redelivered": True}, called_directly=True)
+    try:
+        intake.store_events.run(both)
+        assert sent == [(INTAKE_TASK, [each]) for each in both]
+        sent.clear()
+        intake.store_events.run(both[:1])
+    finally:
+        intake.store_events.pop_request()
+    assert sent == [(FULFILMENT_TASK, ["pay"])]
+    assert count(engine, grants) == 0
