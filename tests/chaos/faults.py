@@ -6,7 +6,6 @@ It raises AssertionError where the product answered otherwise than it promises m
 import os
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -14,18 +13,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from kombu import Connection
 
-from tests.chaos.load import Load, deliveries
 from tests.chaos.poison import POISON
-from tests.chaos.result import granted
+from tests.chaos.result import dead_handlers, granted
 from tests.chaos.scene import Scene
 from tests.services import rabbitmqctl
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
 Fault = Callable[[Scene], int]
+#: What the poisonous handlers are registered for.
+_POISONED = ("KYC Failure", "KYC Created", "KYC Success")
 
 
 def _pass(scene: Scene, seconds: float) -> None:
@@ -195,6 +196,22 @@ def poison(scene: Scene) -> int:
     return len(POISON)
 
 
+def poison_handlers(scene: Scene) -> int:
+    """Give the product a merchant's handlers that do the same, under shorter time limits than its own."""
+    scene.stack.kill("worker")
+    scene.stack.write_handlers(Path(__file__).with_name("poisonous_handlers.py").read_text())
+    scene.stack.start_process("worker", "--soft-time-limit 2 --time-limit 4")
+    before = granted(scene.engine)
+    for event_type in _POISONED:
+        scene.stack.trigger(event_type)
+    dead = partial(dead_handlers, scene.engine)
+    wait_until(
+        lambda: len(dead()) == len(_POISONED), seconds=150, what="every poisoned event is a dead letter"
+    )
+    assert granted(scene.engine) > before, "nothing was granted beside them"
+    return len(_POISONED)
+
+
 def _send(scene: Scene, task: str) -> None:
     command = [sys.executable, "-m", "tests.chaos.poison", task]
     subprocess.run(command, cwd=ROOT, env=scene.stack.environment, check=True)
@@ -203,38 +220,6 @@ def _send(scene: Scene, task: str) -> None:
 def _is_dead(connection: Connection, count: int) -> bool:
     found = connection.default_channel.queue_declare("dead", passive=True)  # type: ignore[attr-defined]  # AMQP's
     return bool(found.message_count == count)
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """Lets events gather while no worker runs, then starts one; the receiver must go on as before."""
-
-    events: int
-
-    def __call__(self, scene: Scene) -> int:
-        """Measure the answers before and while the backlog drains."""
-        scene.stack.kill("worker", signal.SIGTERM)
-        _deliver_all(scene, Load(scene.stack.url, deliveries(self.events, scene.chance, alone=True), 0))
-        for name in ("before", "while it drains"):
-            if name != "before":
-                scene.stack.start_process("worker")
-            probe = Load(scene.stack.url, deliveries(500, scene.chance, alone=True), 20)
-            _deliver_all(scene, probe)
-            taken = sorted(each.seconds for each in probe.answers)
-            p99 = taken[int(len(taken) * 0.99)]
-            scene.notes.append(
-                f"receiver {name}: median {1000 * statistics.median(taken):.0f} ms, p99 {1000 * p99:.0f} ms"
-            )
-            assert p99 < 1, f"the receiver has become slow {name}"
-        return 1
-
-
-def _deliver_all(scene: Scene, load: Load) -> None:
-    """Deliver a load beside the scene's, and count it with the scene's."""
-    load.start()
-    wait_until(lambda: load.is_through, seconds=600, what="everything is answered 200")
-    scene.load.accepted |= load.accepted
-    scene.load.answers += load.answers
 
 
 _READY = re.compile(r"celery@\S+ ready\.")

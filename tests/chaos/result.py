@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from sqlalchemy import Engine, func, select
 
-from tasks.schema import events, grants, ledger_entries
+from tasks.schema import dead_letters, events, grants, ledger_entries
 from tests.chaos.load import Load, Packet
 
 
@@ -67,6 +67,12 @@ def granted(engine: Engine) -> int:
     """Return how many payments are granted."""
     with engine.connect() as connection:
         return connection.execute(select(func.count()).select_from(grants)).scalar_one()
+
+
+def dead_handlers(engine: Engine) -> set[str]:
+    """Return the handlers that have given an event up."""
+    with engine.connect() as connection:
+        return set(connection.execute(select(dead_letters.c.handler)).scalars())
 
 
 def answers(load: Load) -> str:

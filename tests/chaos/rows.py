@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from tests.chaos import faults
+from tests.chaos.backlog import Backlog
 from tests.chaos.load import Load, Packet, deliveries
 from tests.chaos.proxy import Proxy
 from tests.chaos.result import Result, answers, doubled, granted, lost
@@ -62,7 +63,11 @@ ROWS = [
     *(Row("everything stopped", servers, faults.stop_everything) for servers in Servers),
     Row("poisonous tasks", Servers.RABBITMQ, faults.poison, seconds=120),
     *(
-        Row("backlog", servers, faults.Backlog(50_000), recovery=600)
+        Row("poisonous handlers", servers, faults.poison_handlers, seconds=90)
+        for servers in (Servers.EMBEDDED, Servers.RABBITMQ)
+    ),
+    *(
+        Row("backlog", servers, Backlog(50_000), recovery=600)
         for servers in (Servers.EMBEDDED, Servers.RABBITMQ)
     ),
 ]

@@ -1,0 +1,31 @@
+"""A merchant's `tasks/handlers.py` in which everything is wrong."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+from tasks.event import Event
+from tasks.routing import on
+
+
+@on("KYC Failure")
+def kills_its_process(event: Event[Any]) -> None:  # noqa: ARG001  # a handler's signature
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@on("KYC Created")
+def never_returns(event: Event[Any]) -> None:  # noqa: ARG001  # a handler's signature
+    while True:
+        time.sleep(1)
+
+
+@on("KYC Success")
+def eats_its_time_limit(event: Event[Any]) -> None:  # noqa: ARG001  # a handler's signature
+    while True:
+        try:
+            time.sleep(1)
+        except SoftTimeLimitExceeded:
+            continue
