@@ -1,6 +1,6 @@
 """The stacks that the product runs on, each started once for all tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,16 +12,28 @@ from tests.stack import Stack
 STACKS = ("embedded and SQLite", "RabbitMQ and PostgreSQL", "Redis and PostgreSQL")
 
 
-@pytest.fixture(scope="session", params=STACKS)
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Run receiver and worker on one of the supported combinations of servers."""
-    folder = tmp_path_factory.mktemp("stack")
+@pytest.fixture(scope="session")
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stack]]:
+    """Return what runs receiver and worker on a combination of servers, from its first call until the end."""
+    running: dict[str, Stack] = {}
     with ExitStack() as servers:
-        environment = serve(request.param, folder, servers)
-        running = servers.enter_context(Stack(folder, environment))
-        running.release()
-        running.start("web", "worker")
-        yield running
+
+        def run(name: str) -> Stack:
+            if name not in running:
+                folder = tmp_path_factory.mktemp("stack")
+                stack = servers.enter_context(Stack(folder, serve(name, folder, servers)))
+                stack.release()
+                stack.start("web", "worker")
+                running[name] = stack
+            return running[name]
+
+        yield run
+
+
+@pytest.fixture(params=STACKS)
+def stack(request: pytest.FixtureRequest, stacks: Callable[[str], Stack]) -> Stack:
+    """Return a running stack on one of the supported combinations of servers."""
+    return stacks(request.param)
 
 
 def serve(name: str, folder: Path, servers: ExitStack) -> dict[str, str]:
