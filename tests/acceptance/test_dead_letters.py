@@ -102,7 +102,7 @@ for line in sys.stdin:
 PROMPT = pytest.mark.parametrize("shop", STACKS[:2], indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ctl(shop: Stack) -> Iterator[Operator]:
     operator = Operator(shop)
     yield operator
