@@ -214,15 +214,15 @@ class BrokerFile:
                 {"owner": owner, "tag": tag},
             )
 
-    def move(self, tag: str, owner: int, queues: Iterable[str]) -> None:
-        """Put a message of the owner's into other queues instead, as one that was never delivered."""
+    def move(self, tag: str, owner: int, queues: Iterable[str], payload: str) -> None:
+        """Put a message of the owner's, as `payload`, into other queues, as one that was never delivered."""
         with self.transaction(durable=True) as transaction:
-            transaction.executemany(
-                "INSERT INTO messages (queue, payload) "
-                "SELECT ?, payload FROM messages WHERE id = ? AND owner = ?",
-                [(queue, tag, owner) for queue in queues],
-            )
-            transaction.execute("DELETE FROM messages WHERE id = ? AND owner = ?", (tag, owner))
+            deleted = "DELETE FROM messages WHERE id = ? AND owner = ?"
+            if transaction.execute(deleted, (tag, owner)).rowcount:
+                transaction.executemany(
+                    "INSERT INTO messages (queue, payload) VALUES (?, ?)",
+                    [(queue, payload) for queue in queues],
+                )
 
     def size(self, queue: str) -> int:
         """Return how many messages wait in a queue."""

@@ -153,7 +153,7 @@ class Channel(virtual.Channel):
         message: dict[str, Any] = json.loads(taken.payload)
         ((exchange, limit),) = self._file.read(_LIMITS, queue) or [(None, None)]
         if limit is not None and taken.deliveries > limit + 1:
-            self._bury(tag, message, exchange)
+            self._bury(tag, message, exchange, "delivery_limit")
             raise Empty
         if queue in self._no_ack_queues:
             self._file.acknowledge(tag, self._owner)
@@ -173,15 +173,17 @@ class Channel(virtual.Channel):
             self._file.give_back(self._owner, delivery_tag)
         else:
             for payload, exchange in self._file.read(_LETTER, delivery_tag):
-                self._bury(delivery_tag, json.loads(payload), exchange)
+                self._bury(delivery_tag, json.loads(payload), exchange, "rejected")
         self.qos.ack(delivery_tag)
 
-    def _bury(self, tag: str, message: dict[str, Any], exchange: str | None) -> None:
+    def _bury(self, tag: str, message: dict[str, Any], exchange: str | None, reason: str) -> None:
         """Move a message to the queues behind its dead-letter exchange; without one it is gone."""
         key = message["properties"]["delivery_info"]["routing_key"]
         name = exchange or ""
         queues = self.typeof(name, "topic").lookup(self._file.bindings(name), name, key, "")
-        self._file.move(tag, self._owner, queues)
+        # Under RabbitMQ's name and reasons.
+        message["headers"]["x-death"] = [{"queue": key, "reason": reason, "time": time.time()}]
+        self._file.move(tag, self._owner, queues, json.dumps(message))
 
     def basic_recover(self, requeue: bool = False) -> None:  # noqa: ARG002  # kombu's signature
         """Give back everything that was delivered and not acknowledged."""

@@ -5,111 +5,31 @@ in the broker's queue `dead` under ids that begin with `b`.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
-from kombu import Producer
 from sqlalchemy import select
 
 import tasks.fulfilment
 import tasks.handling
 import tasks.intake  # noqa: F401  # registers the tasks that are sent
-from tasks.cli.events import WHEN
+from tasks.cli.broker_letters import broker_letters, replay_messages, summary
+from tasks.cli.letter_filter import LetterFilter, filter_options
 from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
 from tasks.dead_letters import discard as discard_run
 from tasks.dead_letters import reopen
-from tasks.dead_messages import DeadMessage, NotReplayable, dead_messages
 from tasks.dispatch import unfinished
 from tasks.retries import Kind, kind
 from tasks.runs import DEADLINE
-from tasks.schema import RunState, dead_letter_attempts, events, handler_runs
+from tasks.schema import RunState, dead_letter_attempts
 from tasks.schema import dead_letters as letters
 
 #: Letters per transaction and message when many are replayed.
 _GROUP = 500
 #: Characters of a message's body that are shown.
 _SHOWN = 4000
-_EXPLAINED = {
-    "Undecodable": "Its body cannot be read; it is foreign or broken.",
-    "NoTask": "It names no task; it is foreign.",
-    "UnknownTask": "The worker has no task of this name; deploy the version that has it, then replay.",
-    "CrashLoop": "Each delivery ended its worker; mend the cause, then replay.",
-    "NotTaken": "Its task failed or ended its worker as often as it may; the worker's log says how.",
-}
-
-
-@dataclass(frozen=True)
-class _Filter:
-    """Which letters are meant; what is None or empty excludes none."""
-
-    ids: Collection[str] = ()
-    event_type: str | None = None
-    error: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def letters(self, connection: Any, *states: RunState) -> list[dict[str, Any]]:
-        """Return the database's letters, the newest first."""
-        query = (
-            select(
-                letters.c.id,
-                letters.c.event_id,
-                events.c.event_type,
-                events.c.payment_id,
-                letters.c.handler,
-                letters.c.error,
-                letters.c.message,
-                letters.c.attempts,
-                letters.c.failed_at,
-                handler_runs.c.state,
-            )
-            .join(events, events.c.id == letters.c.event_id)
-            .join(
-                handler_runs,
-                (handler_runs.c.event_id == letters.c.event_id)
-                & (handler_runs.c.handler == letters.c.handler),
-            )
-            .where(handler_runs.c.state.in_(states))
-            .order_by(letters.c.failed_at.desc(), letters.c.id.desc())
-        )
-        if self.ids:
-            query = query.where(letters.c.id.in_([int(each) for each in self.ids if each.isdecimal()]))
-        if self.event_type is not None:
-            query = query.where(events.c.event_type == self.event_type)
-        if self.error is not None:
-            query = query.where(letters.c.error == self.error)
-        if self.since is not None:
-            query = query.where(letters.c.failed_at >= self.since.replace(tzinfo=UTC))
-        if self.until is not None:
-            query = query.where(letters.c.failed_at < self.until.replace(tzinfo=UTC))
-        return rows(connection, query)
-
-    def admits(self, message: DeadMessage) -> bool:
-        """Tell whether a message of the broker's is meant; one without a time is in no range of time."""
-        types = [event["event_type"] for event in message.events]
-        at = message.died_at
-        return (
-            (not self.ids or message.id in self.ids)
-            and self.event_type in {None, *types}
-            and self.error in {None, message.error}
-            and (self.since is None or (at is not None and at >= self.since.replace(tzinfo=UTC)))
-            and (self.until is None or (at is not None and at < self.until.replace(tzinfo=UTC)))
-        )
-
-
-def _filters(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--until", type=WHEN, help="Only those that failed before this time (UTC)."),
-        click.option("--since", type=WHEN, help="Only those that failed at this time (UTC) or later."),
-        click.option("--error", help="Only those with this error, as PriceMismatch."),
-        click.option("--type", "event_type", help="Only those of this event type."),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(name="dead-letters")
@@ -118,7 +38,7 @@ def dead_letters() -> None:
 
 
 @dead_letters.command(name="list")
-@_filters
+@filter_options
 @click.option(
     "--state",
     type=click.Choice([RunState.DEAD.value, RunState.PENDING.value, RunState.DISCARDED.value]),
@@ -128,13 +48,13 @@ def dead_letters() -> None:
 @json_option
 def list_letters(*, state: RunState | None, limit: int, as_json: bool, **options: Any) -> None:
     """List dead letters, the newest last, and then what no task could take."""
-    chosen = _Filter(**options)
+    chosen = LetterFilter(**options)
     states = [RunState(state)] if state else [RunState.DEAD, RunState.PENDING]
     with database() as connection:
         listed = chosen.letters(connection, *states)[:limit][::-1]
     if RunState.DEAD in states:
-        with _broker() as (held, _):
-            listed += [_summary(each) for each in held if chosen.admits(each)][:limit]
+        with broker_letters() as (held, _):
+            listed += [summary(each) for each in held if chosen.admits(each)][:limit]
     if as_json:
         print_json(listed)
     else:
@@ -148,14 +68,14 @@ def show(letter_id: str, *, as_json: bool) -> None:
     """Show the letter ID: what failed, each time that it did, and the traceback or the message's body."""
     attempts: list[dict[str, Any]] = []
     if letter_id.startswith("b"):
-        with _broker() as (held, _):
+        with broker_letters() as (held, _):
             message = next((each for each in held if each.id == letter_id), None)
             if message is None:
                 raise _unknown([letter_id])
-            letter = _summary(message)
+            letter = summary(message)
             details = {"events": message.events, "body": message.text[:_SHOWN]}
     else:
-        chosen = _Filter([letter_id])
+        chosen = LetterFilter([letter_id])
         with database() as connection:
             (letter,) = chosen.letters(connection, *RunState) or [{}]
             if not letter:
@@ -185,7 +105,7 @@ def show(letter_id: str, *, as_json: bool) -> None:
 @dead_letters.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "every", is_flag=True, help="All of them.")
-@_filters
+@filter_options
 @click.option("--dry-run", is_flag=True, help="Say what would be replayed, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
 @json_option
@@ -199,11 +119,11 @@ def replay(
     """
     if bool(ids) + every + any(options.values()) != 1:
         raise click.UsageError("Say which: ID..., --all, or --type, --error, --since and --until.")
-    chosen = _Filter(ids, **options)
+    chosen = LetterFilter(ids, **options)
     states = [RunState.DEAD, RunState.DISCARDED] if ids else [RunState.DEAD]
     with database() as connection:
         found = chosen.letters(connection, *states)
-    with _broker() as (held, _):
+    with broker_letters() as (held, _):
         names = sorted({each.id for each in held if chosen.admits(each)})
         count = len(found) + sum(chosen.admits(each) for each in held)
     if missing := set(ids) - {str(letter["id"]) for letter in found} - set(names):
@@ -213,7 +133,7 @@ def replay(
     if count and not dry_run:
         if sys.stdin.isatty() and not yes:
             click.confirm("Replay them?", abort=True)
-        replayed = _replay_letters(found) + _replay_messages(names)
+        replayed = _replay_letters(found) + replay_messages(names)
     if as_json:
         print_json(
             {"matched": count, "replayed": replayed, "ids": [letter["id"] for letter in found] + names}
@@ -235,14 +155,14 @@ def discard(letter_id: str, *, as_json: bool) -> None:
     """
     found = False
     if letter_id.startswith("b"):
-        with _broker() as (held, _):
+        with broker_letters() as (held, _):
             for each in held:
                 if each.id == letter_id:
                     each.discard()
                     found = True
     else:
         with database() as connection:
-            for letter in _Filter([letter_id]).letters(connection, RunState.DEAD, RunState.PENDING):
+            for letter in LetterFilter([letter_id]).letters(connection, RunState.DEAD, RunState.PENDING):
                 discard_run(connection, letter["event_id"], letter["handler"])
                 found = True
     if not found:
@@ -275,61 +195,6 @@ def _replay_letters(found: Sequence[dict[str, Any]]) -> int:
                 f"the broker is back. {len(found) - start - len(group)} are left: replay again then."
             ) from None
     return len(found)
-
-
-def _replay_messages(names: Collection[str]) -> int:
-    if not names:
-        return 0
-    replayed = 0
-    with _broker() as (held, producer):
-        for each in held:
-            if each.id in names and producer:
-                try:
-                    each.replay(producer)
-                except NotReplayable as error:
-                    click.echo(f"Warning: {error}", err=True)
-                    continue
-                except Exception as error:
-                    if kind(error) is not Kind.TRANSIENT:
-                        raise
-                    raise click.ClickException(
-                        f"The broker has not confirmed ({error}). {replayed} of its messages were replayed; "
-                        "the others are still there: replay again when it is back."
-                    ) from None
-                replayed += 1
-    return replayed
-
-
-@contextmanager
-def _broker() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
-    """Hold what lies in the broker's dead queue; nothing, with a warning, while the broker is away."""
-    held: list[DeadMessage] = []
-    producer = None
-    with ExitStack() as stack:
-        try:
-            held, producer = stack.enter_context(dead_messages())
-        except Exception as error:
-            if kind(error) is not Kind.TRANSIENT:
-                raise
-            click.echo(f"Warning: the broker's dead messages are left out: {error}", err=True)
-        yield held, producer
-
-
-def _summary(message: DeadMessage) -> dict[str, Any]:
-    """Return what `list` says of a message, under the names of a letter."""
-    found = message.events
-    return {
-        "id": message.id,
-        "event_id": None,
-        "event_type": ", ".join(sorted({str(event["event_type"]) for event in found})) or None,
-        "payment_id": ", ".join(sorted({str(event["payment_id"]) for event in found})) or None,
-        "handler": message.task,
-        "error": message.error,
-        "message": _EXPLAINED[message.error],
-        "attempts": None,
-        "failed_at": message.died_at,
-        "state": RunState.DEAD,
-    }
 
 
 def _unknown(ids: Sequence[str]) -> click.ClickException:

@@ -193,6 +193,12 @@ def test_a_requeued_message_comes_again(connect: Callable[[], Connection]) -> No
     assert take(connect())[0].payload == "again"
 
 
+def reason(letter: Any) -> str:
+    """Return why a message died."""
+    (death,) = letter.headers["x-death"]
+    return str(death["reason"])
+
+
 def test_a_rejected_message_goes_to_the_dead_letter_exchange(
     connect: Callable[[], Connection], path: Path
 ) -> None:
@@ -202,6 +208,7 @@ def test_a_rejected_message_goes_to_the_dead_letter_exchange(
     take(connection)[0].reject()
     (letter,) = take(connect(), queue=DEAD_QUEUE)
     assert letter.payload == "dead"
+    assert reason(letter) == "rejected"
     assert rows(path) == 1
 
 
@@ -212,7 +219,9 @@ def test_a_message_over_its_delivery_limit_is_a_dead_letter(connect: Callable[[]
     for _ in range(4):
         take(connection)[0].requeue()
     assert take(connection, seconds=0.3) == []
-    assert take(connect(), queue=DEAD_QUEUE)[0].payload == "poison"
+    (letter,) = take(connect(), queue=DEAD_QUEUE)
+    assert letter.payload == "poison"
+    assert reason(letter) == "delivery_limit"
 
 
 @pytest.mark.parametrize("kind", ["topic", "fanout"])

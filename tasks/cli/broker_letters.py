@@ -1,0 +1,76 @@
+"""Dead messages of the broker's, shown and replayed as letters are, under ids that begin with `b`."""
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import click
+from kombu import Producer
+
+from tasks.dead_messages import DeadMessage, NotReplayable, dead_messages
+from tasks.retries import Kind, kind
+from tasks.schema import RunState
+
+_EXPLAINED = {
+    "Undecodable": "Its body cannot be read; it is foreign or broken.",
+    "NoTask": "It names no task; it is foreign.",
+    "UnknownTask": "The worker has no task of this name; deploy the version that has it, then replay.",
+    "CrashLoop": "Each delivery ended its worker; mend the cause, then replay.",
+    "NotTaken": "Its task failed or ended its worker as often as it may; the worker's log says how.",
+}
+
+
+@contextmanager
+def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
+    """Hold what lies in the broker's dead queue; nothing, with a warning, while the broker is away."""
+    held: list[DeadMessage] = []
+    producer = None
+    with ExitStack() as stack:
+        try:
+            held, producer = stack.enter_context(dead_messages())
+        except Exception as error:
+            if kind(error) is not Kind.TRANSIENT:
+                raise
+            click.echo(f"Warning: the broker's dead messages are left out: {error}", err=True)
+        yield held, producer
+
+
+def summary(message: DeadMessage) -> dict[str, Any]:
+    """Return what `list` says of a message, under the names of a letter."""
+    found = message.events
+    return {
+        "id": message.id,
+        "event_id": None,
+        "event_type": ", ".join(sorted({str(event["event_type"]) for event in found})) or None,
+        "payment_id": ", ".join(sorted({str(event["payment_id"]) for event in found})) or None,
+        "handler": message.task,
+        "error": message.error,
+        "message": _EXPLAINED[message.error],
+        "attempts": None,
+        "failed_at": message.died_at,
+        "state": RunState.DEAD,
+    }
+
+
+def replay_messages(names: Collection[str]) -> int:
+    """Send messages to their queues again; return how many. Raises ClickException if the broker fails."""
+    if not names:
+        return 0
+    replayed = 0
+    with broker_letters() as (held, producer):
+        for each in held:
+            if each.id in names and producer:
+                try:
+                    each.replay(producer)
+                except NotReplayable as error:
+                    click.echo(f"Warning: {error}", err=True)
+                    continue
+                except Exception as error:
+                    if kind(error) is not Kind.TRANSIENT:
+                        raise
+                    raise click.ClickException(
+                        f"The broker has not confirmed ({error}). {replayed} of its messages were replayed; "
+                        "the others are still there: replay again when it is back."
+                    ) from None
+                replayed += 1
+    return replayed
