@@ -30,6 +30,7 @@ from tasks.runs import start
 from tasks.schema import GrantStatus, RunState, events, handler_runs, payments
 
 _log = structlog.get_logger(__name__)
+_RUN = and_(handler_runs.c.event_id == events.c.id, handler_runs.c.handler == FULFILMENT)
 
 
 @app.task(name=FULFILMENT_TASK, bind=True)
@@ -44,8 +45,7 @@ def fulfil_payments(self: Task[..., None], payment_ids: list[str]) -> None:
             _split(self, payment_ids)
             return
         with engine().begin() as connection:
-            start(connection, _pending(connection, payment_ids), FULFILMENT)
-            if not _pending(connection, payment_ids):
+            if not start(connection, _pending(connection, payment_ids), FULFILMENT):
                 return
     try:
         with engine().begin() as connection:
@@ -68,8 +68,13 @@ def _split(task: Task[..., None], payment_ids: Collection[str]) -> None:
 
 
 def _pending(connection: Connection, payment_ids: Collection[str]) -> list[int]:
-    rows = _stored_rows(connection, payment_ids)
-    return [row.id for row in rows if row.state == RunState.PENDING]
+    query = (
+        select(events.c.id)
+        .join(handler_runs, _RUN)
+        .where(events.c.payment_id.in_(payment_ids), handler_runs.c.state == RunState.PENDING)
+        .order_by(events.c.id)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def fulfil(
@@ -197,10 +202,9 @@ def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -
 
 def _stored_rows(connection: Connection, payment_ids: Collection[str]) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return the events that count, payment by payment, and how far fulfilment has come with each."""
-    run = and_(handler_runs.c.event_id == events.c.id, handler_runs.c.handler == FULFILMENT)
     query = (
         select(events.c.id, events.c.payment_id, events.c.body, handler_runs.c.state)
-        .outerjoin_from(events, handler_runs, run)
+        .outerjoin_from(events, handler_runs, _RUN)
         .where(events.c.payment_id.in_(payment_ids), events.c.set_aside.is_(None))
         .order_by(events.c.payment_id, events.c.id)
     )
