@@ -1,6 +1,10 @@
-"""Connections to the event log and ledger, on SQLite and PostgreSQL alike."""
+"""Connections to the event log and ledger, on SQLite and PostgreSQL alike.
+
+Statements that every event needs are built once, as constants: to build one takes longer than to execute it.
+"""
 
 import sqlite3
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
@@ -30,15 +34,20 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT of the connection's dialect, which knows ON CONFLICT."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+def insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT of a connection's dialect, which knows ON CONFLICT."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+@cache
+def _insert_missing(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return insert(dialect, table).on_conflict_do_nothing()
 
 
 def insert_missing(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:
     """Insert the rows whose unique key is not there yet; the others stay as they are."""
     if rows:
-        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert_missing(connection.dialect.name, table), rows)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

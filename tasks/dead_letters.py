@@ -5,16 +5,27 @@ the letter; failing again makes its history longer.
 """
 
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, select, tuple_, update
 
 from tasks.database import insert
 from tasks.schema import RunState, dead_letter_attempts, dead_letters, handler_runs
 
 _log = structlog.get_logger(__name__)
+
+
+_EVENT_IDS: BindParameter[Sequence[int]] = bindparam("event_ids", expanding=True)
+_DELETE = delete(dead_letters).where(
+    dead_letters.c.event_id.in_(_EVENT_IDS), dead_letters.c.handler == bindparam("handler")
+)
+_CONCLUDE = (
+    update(handler_runs)
+    .where(handler_runs.c.event_id.in_(_EVENT_IDS), handler_runs.c.handler == bindparam("of"))
+    .values(state=bindparam("state"), finished_at=bindparam("finished_at"))
+)
 
 
 def bury(
@@ -27,7 +38,7 @@ def bury(
     if not (event_ids := _undiscarded(connection, event_ids, handler)):
         return
     now = datetime.now(UTC)
-    upsert = insert(connection, dead_letters)
+    upsert = insert(connection.dialect.name, dead_letters)
     upsert = upsert.on_conflict_do_update(
         index_elements=[dead_letters.c.event_id, dead_letters.c.handler],
         set_={
@@ -64,9 +75,7 @@ def finish(connection: Connection, event_ids: Collection[int], handler: str) -> 
     if not event_ids:
         return
     _conclude(connection, event_ids, handler, RunState.DONE, datetime.now(UTC))
-    connection.execute(
-        delete(dead_letters).where(dead_letters.c.event_id.in_(event_ids), dead_letters.c.handler == handler)
-    )
+    connection.execute(_DELETE, {"event_ids": list(event_ids), "handler": handler})
 
 
 def reopen(connection: Connection, letters: Collection[tuple[int, str]], due_at: datetime) -> None:
@@ -98,8 +107,5 @@ def _undiscarded(connection: Connection, event_ids: Collection[int], handler: st
 def _conclude(
     connection: Connection, event_ids: Collection[int], handler: str, state: RunState, now: datetime
 ) -> None:
-    connection.execute(
-        update(handler_runs)
-        .where(handler_runs.c.event_id.in_(event_ids), handler_runs.c.handler == handler)
-        .values(state=state, finished_at=now)
-    )
+    values = {"event_ids": list(event_ids), "of": handler, "state": state, "finished_at": now}
+    connection.execute(_CONCLUDE, values)

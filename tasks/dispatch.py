@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TypedDict
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from celeryconfig import INTAKE_TASK
 from tasks.celery import app
@@ -17,6 +17,15 @@ from tasks.schema import RunState, events, handler_runs
 #: The name of the task that fulfils payments, and what precedes a handler's name in its task's.
 FULFILMENT_TASK = "tasks.fulfilment.fulfil_payments"
 HANDLER_TASKS = "tasks.handlers."
+_PENDING = (
+    select(handler_runs.c.handler, events.c.id, events.c.payment_id)
+    .join(events, events.c.id == handler_runs.c.event_id)
+    .where(
+        handler_runs.c.event_id.in_(bindparam("event_ids", expanding=True)),
+        handler_runs.c.state == RunState.PENDING,
+    )
+    .order_by(events.c.id)
+)
 
 
 class Delivery(TypedDict):
@@ -50,15 +59,9 @@ class Work:
 
 def unfinished(connection: Connection, event_ids: Collection[int]) -> Work:
     """Return the work that these events still are. What goes to no function any more is a dead letter."""
-    query = (
-        select(handler_runs.c.handler, events.c.id, events.c.payment_id)
-        .join(events, events.c.id == handler_runs.c.event_id)
-        .where(handler_runs.c.event_id.in_(event_ids), handler_runs.c.state == RunState.PENDING)
-        .order_by(events.c.id)
-    )
     by_handler: dict[str, list[int]] = {}
     payment_ids: set[str] = set()
-    for row in connection.execute(query):
+    for row in connection.execute(_PENDING, {"event_ids": list(event_ids)}):
         by_handler.setdefault(row.handler, []).append(row.id)
         if row.handler == FULFILMENT:
             payment_ids.add(row.payment_id)

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from celery import Task
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import Connection, Row, and_, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, select, update
 
 from tasks.catalog import Catalog
 from tasks.celery import app, catalog, engine
@@ -30,7 +30,22 @@ from tasks.runs import start
 from tasks.schema import GrantStatus, RunState, events, handler_runs, payments
 
 _log = structlog.get_logger(__name__)
+
+_PAYMENT_IDS: BindParameter[Sequence[str]] = bindparam("payment_ids", expanding=True)
 _RUN = and_(handler_runs.c.event_id == events.c.id, handler_runs.c.handler == FULFILMENT)
+_LOCK = select(payments.c.id).where(payments.c.id.in_(_PAYMENT_IDS)).order_by(payments.c.id).with_for_update()
+_STORED = (
+    select(events.c.id, events.c.payment_id, events.c.body, handler_runs.c.state)
+    .outerjoin_from(events, handler_runs, _RUN)
+    .where(events.c.payment_id.in_(_PAYMENT_IDS), events.c.set_aside.is_(None))
+    .order_by(events.c.payment_id, events.c.id)
+)
+_DECIDED = ("decision", "wallet", "cents", "currency", "refunded_cents", "updated_at")
+_DECIDE = (
+    update(payments)
+    .where(payments.c.id == bindparam("payment_id"))
+    .values({name: bindparam(name) for name in _DECIDED})
+)
 
 
 @app.task(name=FULFILMENT_TASK, bind=True)
@@ -130,12 +145,7 @@ def fulfil(
             )
     append(connection, moves, now)
     if decided:
-        values: dict[str, Any] = {
-            column: bindparam(column) for column in decided[0] if column != "payment_id"
-        }
-        connection.execute(
-            update(payments).where(payments.c.id == bindparam("payment_id")).values(values), decided
-        )
+        connection.execute(_DECIDE, decided)
     finish(connection, finished, FULFILMENT)
     return refusals
 
@@ -196,19 +206,12 @@ def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -
         payments,
         [{"id": payment_id, "decision": DecisionStatus.NOTHING, "updated_at": now} for payment_id in ordered],
     )
-    query = select(payments.c.id).where(payments.c.id.in_(ordered)).order_by(payments.c.id).with_for_update()
-    connection.execute(query).all()
+    connection.execute(_LOCK, {"payment_ids": ordered}).all()
 
 
 def _stored_rows(connection: Connection, payment_ids: Collection[str]) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return the events that count, payment by payment, and how far fulfilment has come with each."""
-    query = (
-        select(events.c.id, events.c.payment_id, events.c.body, handler_runs.c.state)
-        .outerjoin_from(events, handler_runs, _RUN)
-        .where(events.c.payment_id.in_(payment_ids), events.c.set_aside.is_(None))
-        .order_by(events.c.payment_id, events.c.id)
-    )
-    return connection.execute(query).all()
+    return connection.execute(_STORED, {"payment_ids": list(payment_ids)}).all()
 
 
 def _read(rows: Collection[Row[*tuple[Any, ...]]]) -> list[tuple[Event[Payload], int]]:

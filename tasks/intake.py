@@ -8,7 +8,7 @@ from typing import Self
 import structlog
 from celery import Task
 from celery.exceptions import SoftTimeLimitExceeded
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from celeryconfig import INTAKE_TASK
 from tasks.celery import app, catalog, engine, settings
@@ -27,6 +27,9 @@ from tasks.schema import RunState, SetAside, events, handler_runs
 from tasks.subscriptions import record
 
 _log = structlog.get_logger(__name__)
+_STORED = select(events.c.key, events.c.id, events.c.set_aside).where(
+    events.c.key.in_(bindparam("keys", expanding=True))
+)
 
 
 @app.task(name=INTAKE_TASK, bind=True, shown_arguments="<events>")
@@ -54,7 +57,7 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             self.delay([delivery])
         return
-    if not redelivered:
+    if work.payment_ids and not redelivered:
         work = _fulfil(work)
     work.send()
 
@@ -84,8 +87,7 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
     # One order for everybody: two intakes with the same keys would otherwise lock each other out.
     ordered = [arrivals[key] for key in sorted(arrivals)]
     insert_missing(connection, events, [arrival.row() for arrival in ordered])
-    query = select(events.c.key, events.c.id, events.c.set_aside).where(events.c.key.in_(arrivals))
-    rows = connection.execute(query).all()
+    rows = connection.execute(_STORED, {"keys": list(arrivals)}).all()
     ids = {row.key: row.id for row in rows}
     _count_in(connection, [row.id for row in rows if row.set_aside and not arrivals[row.key].set_aside])
     now = datetime.now(UTC)

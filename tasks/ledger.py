@@ -6,11 +6,24 @@ The primary key of `grants` is the promise that a payment grants an item once.
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Executable, bindparam, select
 
 from tasks.database import insert
 from tasks.schema import GrantStatus, grants, ledger_entries
+
+_HELD = select(grants).where(grants.c.payment_id.in_(bindparam("payment_ids", expanding=True)))
+_APPEND = ledger_entries.insert()
+
+
+@cache
+def _upsert(dialect: str) -> Executable:
+    upsert = insert(dialect, grants)
+    return upsert.on_conflict_do_update(
+        index_elements=[grants.c.payment_id, grants.c.item],
+        set_={name: upsert.excluded[name] for name in ("wallet", "quantity", "status")},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +68,7 @@ def entries_between(held: Mapping[str, Grant], due: Mapping[str, Grant]) -> list
 def held_grants(connection: Connection, payment_ids: Collection[str]) -> dict[str, dict[str, Grant]]:
     """Return what is held of each payment, by item."""
     held: dict[str, dict[str, Grant]] = {}
-    query = select(grants).where(grants.c.payment_id.in_(payment_ids))
-    for row in connection.execute(query):
+    for row in connection.execute(_HELD, {"payment_ids": list(payment_ids)}):
         grant = Grant(row.payment_id, row.item, row.wallet, row.quantity, GrantStatus(row.status))
         held.setdefault(row.payment_id, {})[row.item] = grant
     return held
@@ -66,14 +78,10 @@ def append(connection: Connection, moves: Collection[tuple[Entry, int]], now: da
     """Write the moves, each with the id of the event that caused it."""
     if not moves:
         return
-    upsert = insert(connection, grants)
-    upsert = upsert.on_conflict_do_update(
-        index_elements=[grants.c.payment_id, grants.c.item],
-        set_={name: upsert.excluded[name] for name in ("wallet", "quantity", "status")},
-    )
+    upsert = _upsert(connection.dialect.name)
     connection.execute(upsert, [{**asdict(entry.grant), "granted_at": now} for entry, _ in moves])
     connection.execute(
-        ledger_entries.insert(),
+        _APPEND,
         [
             {**asdict(entry.grant), "quantity": entry.added, "event_id": event_id, "created_at": now}
             for entry, event_id in moves

@@ -30,7 +30,7 @@ def record(connection: Connection, events: Collection[tuple[Event[Subscription],
     """
     if not events:
         return
-    upsert = insert(connection, subscriptions)
+    upsert = insert(connection.dialect.name, subscriptions)
     upsert = upsert.on_conflict_do_update(
         index_elements=[subscriptions.c.id],
         set_={
