@@ -7,7 +7,7 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging
 from sqlalchemy import Engine
 
-from celeryconfig import dead_queue
+from celeryconfig import dead_queue, task_queues
 from tasks import consumer
 from tasks.catalog import Catalog, CatalogError
 from tasks.database import connect
@@ -59,16 +59,17 @@ class PriceListWatch(bootsteps.StartStopStep):
         worker.timer.call_repeatedly(1.0, price_list().look)
 
 
-class DeadQueue(bootsteps.StartStopStep):
-    """Declares the queue behind the dead-letter exchange, which no worker consumes and so none declares."""
+class Queues(bootsteps.StartStopStep):
+    """Declares what this worker does not consume: the dead queue, and what it leaves to another worker."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 
     def start(self, consumer: Any) -> None:
         """Declare it on every connection: the broker may be a new one."""
-        dead_queue(consumer.connection.default_channel).declare()
+        for queue in (dead_queue, *task_queues):
+            queue(consumer.connection.default_channel).declare()
 
 
 app.steps["worker"].add(PriceListWatch)
-app.steps["consumer"].add(DeadQueue)
+app.steps["consumer"].add(Queues)
 app.steps["consumer"].add(OrderlyStop)

@@ -88,10 +88,11 @@ class Stack:
         if "web" in names:
             wait_until(self._is_ready, seconds=30, what="/readyz answers 200", log=lambda: self.log("web"))
 
-    def start_process(self, name: str, arguments: str = "") -> None:
+    def start_process(self, name: str, arguments: str = "", *, known_as: str | None = None) -> None:
         """Start a process, with further arguments, without waiting for it."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
+        known_as = known_as or name
+        with (self.folder / f"{known_as}.log").open("ab") as log:
+            self.processes[known_as] = subprocess.Popen(
                 ["/bin/sh", "-c", f"{procfile()[name]} {arguments}"],
                 cwd=self._app,
                 env=self.environment,
@@ -99,7 +100,7 @@ class Stack:
                 stderr=log,
                 start_new_session=True,
             )
-        self._groups.add(self.processes[name].pid)
+        self._groups.add(self.processes[known_as].pid)
 
     def release(self) -> None:
         """Run the Procfile's release step."""

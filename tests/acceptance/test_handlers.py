@@ -1,6 +1,7 @@
 """A merchant's own handlers: README's example as it stands there, retries and dead letters."""
 
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,3 +107,19 @@ def test_each_handler_is_a_task_of_its_own_and_its_arguments_show_nothing(handli
     ]
     assert received
     assert not any("private-name" in line for line in received)
+
+
+def test_handlers_may_have_a_worker_of_their_own(handling: Stack) -> None:
+    handling.kill("worker", signal.SIGTERM)
+    before = len(handling.log("worker"))
+    theirs, others = re.findall(r"`(-Q [^`]+)`", README)
+    handling.start_process("worker", theirs, known_as="handlers")
+    handling.start_process("worker", others)
+    handling.trigger("Settled", "--item", "sword", "--wallet", "last-buyer")
+
+    def both_done() -> bool:
+        handled = re.search(r"tasks\.handlers\.wrong_at_first\S* succeeded", handling.log("handlers"))
+        return bool(handled and handling.wallet("last-buyer"))
+
+    wait_until(both_done, seconds=30, what="both are done", log=lambda: handling.log("handlers"))
+    assert "tasks.handlers" not in handling.log("worker")[before:]

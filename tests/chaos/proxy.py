@@ -40,10 +40,10 @@ class Proxy:
 
     async def _end(self) -> None:
         self._server.close()
-        forwarding = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in forwarding:
-            task.cancel()
-        await asyncio.gather(*forwarding, return_exceptions=True)
+        self._moving.set()
+        for client in self._clients:
+            client.transport.abort()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
     def cut(self, share: float, chance: random.Random) -> int:
         """Let a share of the connections break in the middle of what they send next; return how many."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from rich.table import Table
 from sqlalchemy import Engine, func, select
@@ -73,6 +74,20 @@ def dead_handlers(engine: Engine) -> set[str]:
     """Return the handlers that have given an event up."""
     with engine.connect() as connection:
         return set(connection.execute(select(dead_letters.c.handler)).scalars())
+
+
+def slowest_grant(engine: Engine, since: datetime) -> float:
+    """Return the most seconds from a payment's first `Settled`, received since then, to its grant."""
+    query = (
+        select(func.min(events.c.received_at), func.min(grants.c.granted_at))
+        .join(grants, grants.c.payment_id == events.c.payment_id)
+        .where(events.c.event_type == "Settled")
+        .group_by(events.c.payment_id)
+        .having(func.min(events.c.received_at) >= since)
+    )
+    with engine.connect() as connection:
+        waits: list[timedelta] = [granted_at - received for received, granted_at in connection.execute(query)]
+    return max(waits).total_seconds()
 
 
 def answers(load: Load) -> str:
