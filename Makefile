@@ -36,7 +36,7 @@ fuzz: .venv/installed ## Send a million odd requests; CASES=1000 SEED=7 for othe
 bench: .venv/installed ## Measure the time from the 200 to the grant, on what the environment names
 	python -m benchmarks.latency
 
-chaos: .venv/installed ## Break everything, on servers of its own, and count what was lost; half an hour
+chaos: .venv/installed ## Break everything, on servers of its own, and count what was lost; an hour
 	python -m tests.chaos $(CHAOS)
 
 # Passwords of examples and of servers that only tests start are no secrets; hashes are not scanned.
