@@ -114,7 +114,8 @@ def try_again(task: Task[..., None], error: Exception) -> None:
         case Kind.PERMANENT:
             return
         case Kind.UNEXPECTED:
-            headers = request.headers or {}
+            # Not those of the message: RabbitMQ's `x-death` in them would keep it from waiting a second time.
+            headers = request.as_execution_options()["headers"]
             tries = headers.get(_TRIES, 0)
             if tries >= UNEXPECTED_TRIES:
                 return

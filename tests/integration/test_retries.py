@@ -217,6 +217,16 @@ def test_what_nobody_foresaw_has_its_tries_however_many_outages_came_before() ->
     assert tries == UNEXPECTED_TRIES
 
 
+def test_where_a_message_waited_before_is_not_said_again() -> None:
+    """RabbitMQ lets no message wait where its headers say that it has waited: it would never come back."""
+    waited = {"x-death": [{"queue": "celery_delayed_0"}], "x-first-death-queue": "celery_delayed_0"}
+    for error in (ValueError(), ConnectionError()):
+        sent = sent_again(error, 1, {**waited, "own": "kept"})
+        assert sent
+        assert sent["headers"].items() >= {"own": "kept"}.items()
+        assert not waited.keys() & sent["headers"].keys()
+
+
 def test_a_permanent_error_is_not_tried_again() -> None:
     assert sent_again(PriceMismatch(), retries=0) is None
 
