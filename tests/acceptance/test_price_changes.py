@@ -75,7 +75,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     environment = {
         "CATALOG_PATH": f"{folder}/catalog.toml",
         # Pool processes end and are forked anew all the time.
-        "CELERY_WORKER_MAX_TASKS_PER_CHILD": "10",
+        "CELERY_WORKER_MAX_TASKS_PER_CHILD": "3",
         "LOG_FORMAT": "json",
     }
     with Stack(folder, environment) as stack:
