@@ -1,0 +1,24 @@
+"""Real servers for tests: private instances, and a private database on a PostgreSQL that runs already.
+
+A machine without a server skips the tests that need it; with `CI` set, they fail instead.
+"""
+
+from tests.services.postgres_server import postgres, postgres_database
+from tests.services.rabbitmq_cluster import RabbitMQCluster, rabbitmq_cluster
+from tests.services.rabbitmq_node import rabbitmq, rabbitmqctl
+from tests.services.redis_server import redis
+from tests.services.server import Server, answers, free_port, missing
+
+__all__ = [
+    "RabbitMQCluster",
+    "Server",
+    "answers",
+    "free_port",
+    "missing",
+    "postgres",
+    "postgres_database",
+    "rabbitmq",
+    "rabbitmq_cluster",
+    "rabbitmqctl",
+    "redis",
+]

@@ -1,0 +1,10 @@
+"""Builds the folder of RabbitMQ 4; exits 1 and says why where this machine cannot have it."""
+
+import sys
+
+from tests.services import rabbitmq_4
+
+try:
+    rabbitmq_4.build()
+except rabbitmq_4.Unavailable as reason:
+    sys.exit(f"RabbitMQ 4 cannot be had here: {reason}")

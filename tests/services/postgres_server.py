@@ -1,0 +1,80 @@
+"""PostgreSQL for tests: servers of their own, and private databases on one that runs already."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+from tests.services.server import Server, free_port, missing
+
+#: A PostgreSQL server on which the tests may create databases of their own.
+POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+def _postgres_answers(port: int) -> bool:
+    # While it recovers from a crash it listens and refuses.
+    try:
+        psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@contextmanager
+def postgres() -> Iterator[Server]:
+    """Run a PostgreSQL server of its own, with the database `postgres` of the user `postgres`."""
+    places = os.pathsep.join([*map(str, Path("/usr/lib/postgresql").glob("*/bin")), os.environ["PATH"]])
+    initdb = shutil.which("initdb", path=places) or missing("PostgreSQL's initdb is not installed")
+    # It refuses to run as root; tests' folders are closed to other users.
+    user = "postgres" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as name:
+        folder, data = Path(name), Path(name) / "data"
+        if user:
+            shutil.chown(folder, user)
+        subprocess.run(
+            [initdb, "--pgdata", data, "--username", "postgres", "--auth", "trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            user=user,
+        )
+        port = free_port()
+        server = Server(
+            [str(Path(initdb).with_name("postgres")), "-D", str(data), "-p", str(port), "-k", str(folder)],
+            port,
+            folder / "log",
+            ready=_postgres_answers,
+            user=user,
+            # SIGTERM would wait for the clients to leave.
+            stop_signal=signal.SIGINT,
+        )
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def postgres_database() -> Iterator[str]:
+    """Make a database for one test run and drop it afterwards; yield its URL."""
+    name = f"coinflow_test_{uuid.uuid4().hex[:12]}"
+    try:
+        connection = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=5)
+    except psycopg.OperationalError as error:
+        missing(f"PostgreSQL cannot be reached at {make_url(POSTGRES)!r}: {error}")
+    with connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        # Nobody pulls this server's plug: a commit need not wait for the disk.
+        connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+        try:
+            yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
