@@ -2,10 +2,10 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench chaos lint audit lock clean
+.PHONY: help run test test-servers fuzz bench chaos lint audit lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 # honcho gives every child a session of its own and would let .env win over the environment, so
 # python-dotenv reads .env and honcho reads none. SIGTERM reaches this shell alone, Ctrl-C reaches
@@ -27,8 +27,21 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 
 # Most tests wait for processes, so two at a time take half as long; those of a file stay together, and the files
 # in their order, because the long ones come first.
+PYTEST = pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: .venv/installed ## Run the tests
-	pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+# The tests that run RabbitMQ have it in their names; to all others its version makes no difference.
+test-servers: .venv/installed ## Run the tests of RabbitMQ on RabbitMQ 4, on the machine's own, and on a cluster
+	@if python -m tests.services; then four=4; else echo "Going on with the machine's own RabbitMQ."; fi; code=0; \
+	for version in $$four own; do \
+		echo "On one node of RabbitMQ ($$version):"; \
+		TEST_RABBITMQ=$$version $(PYTEST) tests/integration tests/acceptance -k rabbitmq || code=1; \
+	done; \
+	echo "On a cluster of RabbitMQ ($${four:-own}):"; \
+	TEST_RABBITMQ=$${four:-own} pytest tests/acceptance -m cluster || code=1; \
+	exit $$code
 
 fuzz: .venv/installed ## Send a million odd requests; CASES=1000 SEED=7 for others
 	python -m tests.fuzz $(or $(CASES),1000000) $(or $(SEED),1)

@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 SEED = 20260901
 
 
-def test_500_lives_shuffled_with_copies_through_four_worker_processes(tmp_path: Path) -> None:
+def test_500_lives_shuffled_with_copies_through_rabbitmq_and_four_processes(tmp_path: Path) -> None:
     random = Random(SEED)
     lives = (live(random, f"payment-{number}", f"wallet-{number % 50}") for number in range(10_000))
     chosen = [life for life in lives if 3 <= len(life.packets) <= 8][:500]

@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+
 from tests.services.server import missing
 
 #: Outlives clones and `make clean`; some 230 MB. Delete it to build it anew.
@@ -59,19 +61,20 @@ def build() -> None:
         Unavailable: This machine cannot.
 
     """
-    if USR.is_dir():
-        return
     if os.geteuid() != 0:
         raise Unavailable("only root can build and run it")
+    if USR.is_dir():
+        return
     if not (debootstrap := shutil.which("debootstrap")):
         raise Unavailable("debootstrap is not installed (apt-get install debootstrap)")
+    Console(soft_wrap=True).print(f"Putting RabbitMQ 4 into {USR.parent}; it takes a minute or two, once.")
     USR.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=USR.parent, prefix="building-") as name:
         # Its mounts end with its namespace, however it ends, and it keeps the packages from starting servers.
         done = subprocess.run(
             [
-                *("unshare", "--mount", debootstrap, "--variant=minbase", "--include=rabbitmq-server"),
-                *("trixie", name, *_mirror()),
+                *("unshare", "--mount", debootstrap, "--force-check-gpg"),
+                *("--variant=minbase", "--include=rabbitmq-server", "trixie", name, *_mirror()),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -79,7 +82,7 @@ def build() -> None:
             check=False,
         )
         if done.returncode:
-            raise Unavailable(f"debootstrap failed: {done.stdout.strip()[-500:]}")
+            raise Unavailable(f"debootstrap failed: {'; '.join(done.stdout.splitlines()[-2:])}")
         # Whole or not at all; another build may have come first.
         if not USR.is_dir():
             (Path(name) / "usr").rename(USR)

@@ -22,6 +22,11 @@ def rabbitmq(folder: Path, *settings: str) -> Iterator[Server]:
 
     `settings` are lines of `rabbitmq.conf`, such as `consumer_timeout = 60000`.
     """
+    # Whatever runs no test, such as `make chaos`, is free to.
+    if "rabbitmq" not in os.environ.get("PYTEST_CURRENT_TEST", "RabbitMQ").lower():
+        raise ValueError(
+            "a test that runs RabbitMQ must say so in its name; `make test-servers` finds it by that"
+        )
     if _is_4():
         settings += rabbitmq_4.SETTINGS_ALONE
     with erlang(folder) as names:
