@@ -33,9 +33,9 @@ SETTINGS = tuple(
     )
 )
 
-#: Refused by single nodes only: a node of 4.0 that starts again in a cluster and refuses these looks for such
-#: queues before it has the others' table of queues, and ends.
-SETTINGS_ALONE = ("deprecated_features.permit.transient_nonexcl_queues = false",)
+#: For a node's first start only: one of 4.0 that refuses transient queues and starts again may look for some
+#: before it has loaded its table of queues, and ends. In a cluster it always does.
+FIRST_SETTING = "deprecated_features.permit.transient_nonexcl_queues = false\n"
 
 
 class Unavailable(Exception):

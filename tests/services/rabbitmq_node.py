@@ -27,12 +27,15 @@ def rabbitmq(folder: Path, *settings: str) -> Iterator[Server]:
         raise ValueError(
             "a test that runs RabbitMQ must say so in its name; `make test-servers` finds it by that"
         )
-    if _is_4():
-        settings += rabbitmq_4.SETTINGS_ALONE
     with erlang(folder) as names:
         server = node(folder, names, f"test-{uuid.uuid4().hex[:8]}@localhost", settings)
+        configuration = Path(server.environment["RABBITMQ_CONFIG_FILE"])
+        lasting = configuration.read_text()
+        if _is_4():
+            configuration.write_text(lasting + rabbitmq_4.FIRST_SETTING)
         try:
             server.start()
+            configuration.write_text(lasting)
             yield server
         finally:
             server.stop(signal.SIGKILL)
