@@ -29,11 +29,11 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 # in their order, because the long ones come first.
 PYTEST = pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test: .venv/installed ## Run the tests
+test: .venv/developed ## Run the tests
 	$(PYTEST)
 
 # The tests that run RabbitMQ have it in their names; to all others its version makes no difference.
-test-servers: .venv/installed ## Run the tests of RabbitMQ on RabbitMQ 4, on the machine's own, and on a cluster
+test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the machine's own, and on a cluster
 	@if python -m tests.services; then four=4; else echo "Going on with the machine's own RabbitMQ."; fi; code=0; \
 	for version in $$four own; do \
 		echo "On one node of RabbitMQ ($$version):"; \
@@ -43,17 +43,17 @@ test-servers: .venv/installed ## Run the tests of RabbitMQ on RabbitMQ 4, on the
 	TEST_RABBITMQ=$${four:-own} pytest tests/acceptance -m cluster || code=1; \
 	exit $$code
 
-fuzz: .venv/installed ## Send a million odd requests; CASES=1000 SEED=7 for others
+fuzz: .venv/developed ## Send a million odd requests; CASES=1000 SEED=7 for others
 	python -m tests.fuzz $(or $(CASES),1000000) $(or $(SEED),1)
 
-bench: .venv/installed ## Measure the time from the 200 to the grant, on what the environment names
+bench: .venv/developed ## Measure the time from the 200 to the grant, on what the environment names
 	python -m benchmarks.latency
 
-chaos: .venv/installed ## Break everything, on servers of its own, and count what was lost; an hour
+chaos: .venv/developed ## Break everything, on servers of its own, and count what was lost; an hour
 	python -m tests.chaos $(CHAOS)
 
 # Passwords of examples and of servers that only tests start are no secrets; hashes are not scanned.
-lint: .venv/installed ## Check style, types and the boundaries between modules, and look for secrets
+lint: .venv/developed ## Check style, types and the boundaries between modules, and look for secrets
 	ruff check
 	ruff format --check
 	mypy
@@ -61,14 +61,14 @@ lint: .venv/installed ## Check style, types and the boundaries between modules, 
 	@git ls-files -z ':!requirements*.txt' | xargs -0 detect-secrets-hook \
 		--exclude-secrets '^(guest|pass|password|secret|hidden|coinflow_test)$$'
 
-audit: .venv/installed ## Look up known vulnerabilities of what is deployed; needs the internet
+audit: .venv/developed ## Look up known vulnerabilities of what is deployed; needs the internet
 	@pip install --quiet uv
 	uv tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip --requirement requirements.txt
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
 
-lock: .venv/installed ## Recompile requirements*.txt; UPGRADE=--upgrade takes the newest versions
+lock: .venv/developed ## Recompile requirements*.txt; UPGRADE=--upgrade takes the newest versions
 	pip install --quiet uv
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --constraint requirements.txt --group dev --output-file requirements-dev.txt
@@ -80,13 +80,18 @@ clean: ## Remove what was built; .env and the state under var/ stay
 .env:
 	cp .env.example .env
 
-.venv/installed: requirements.txt requirements-dev.txt pyproject.toml
+# What production needs and no more, so that what is missing there is missed here.
+.venv/installed: requirements.txt
 	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 		if $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 		then echo "Setting up .venv with $$($$python --version); the first time takes half a minute."; exec $$python -m venv .venv; fi; \
 	done; \
 	echo "No Python 3.11 or newer with its venv module was found. Install one (on Debian and Ubuntu:" \
 		"python3 and python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1
+	python -m pip install --quiet --require-hashes -r requirements.txt
+	@ln -sf ../../bin/coinflowctl .venv/bin/coinflowctl
+	@touch $@
+
+.venv/developed: .venv/installed requirements-dev.txt
 	python -m pip install --quiet --require-hashes -r requirements-dev.txt
-	python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

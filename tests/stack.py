@@ -54,7 +54,7 @@ class Stack:
         self._app = folder / "app"
         self._app.mkdir()
         for entry in ROOT.iterdir():
-            if entry.name not in {".env", "var"}:
+            if entry.name not in {".env", ".venv", "var"}:
                 (self._app / entry.name).symlink_to(entry)
 
     def write_handlers(self, code: str) -> None:
@@ -104,9 +104,19 @@ class Stack:
 
     def release(self) -> None:
         """Run the Procfile's release step."""
-        subprocess.run(
-            ["/bin/sh", "-c", procfile()["release"]], cwd=self._app, env=self.environment, check=True
+        self.shell(procfile()["release"])
+
+    def shell(self, command: str) -> str:
+        """Run a command as `heroku run` would; return what it printed."""
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self._app,
+            env=self.environment | {"HOME": str(self._app)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
+        return done.stdout
 
     def _is_ready(self) -> bool:
         return self.get("/readyz") == 200

@@ -137,3 +137,11 @@ def test_the_procfiles_worker_takes_every_queue() -> None:
 def test_every_scheduled_task_exists() -> None:
     app.loader.import_default_modules()
     assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} <= set(app.tasks)
+
+
+def test_heroku_starts_one_beat_and_asks_for_what_is_read() -> None:
+    manifest = json.loads((ROOT / "app.json").read_text())
+    assert set(manifest["formation"]) == set(procfile()) - {"release"}
+    assert manifest["formation"]["beat"] == {"quantity": 1}
+    assert set(manifest["env"]) <= set(ALL)
+    assert manifest["env"]["ENVIRONMENT"]["value"] == "production"
