@@ -14,7 +14,16 @@ import structlog
 from dotenv import load_dotenv
 from kombu import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The one place where `.env` is read; what the environment sets already wins over it.
@@ -49,16 +58,38 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
 
-    #: Where the process runs; nothing but `development` may use the key of `.env.example`.
+    #: Where the process runs; nothing but `development` may use the key of `.env.example`, and only what is
+    #: allowed below may use files or Redis.
     environment: Annotated[str, AfterValidator(str.lower)] = "development"
+    #: One machine is all there is, so broker and database may be files of its own.
+    allow_embedded: bool = False
+    #: What was answered 200 may be lost with the broker.
+    allow_lossy_broker: bool = False
     broker_url: Annotated[SecretStr, AfterValidator(_check_broker_url)] = Field(
-        default=SecretStr(""), validation_alias=AliasChoices(*BROKER_VARIABLES)
+        default=SecretStr(""), validate_default=True, validation_alias=AliasChoices(*BROKER_VARIABLES)
     )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         BeforeValidator(lambda value: str(value).upper()),
     ] = "INFO"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("broker_url")
+    @classmethod
+    def _check_what_may_be_lost(cls, url: SecretStr, given: ValidationInfo) -> SecretStr:
+        if given.data.get("environment") == "development":
+            return url
+        if not url and not given.data.get("allow_embedded"):
+            raise ValueError(
+                "without a broker, events wait in a file that no other machine sees; set it, or "
+                "ALLOW_EMBEDDED=true if one machine is all there is"
+            )
+        if url.get_secret_value().startswith("redis") and not given.data.get("allow_lossy_broker"):
+            raise ValueError(
+                "Redis has no publisher confirms, so what was answered 200 may be lost when it crashes "
+                "before it has written it, or fails over; use RabbitMQ, or set ALLOW_LOSSY_BROKER=true"
+            )
+        return url
 
     @classmethod
     def load(cls) -> Self:

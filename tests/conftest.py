@@ -7,6 +7,8 @@ import structlog
 
 #: Names of the contract that would lead a test to somebody's real servers.
 _NAMES = (
+    "ALLOW_EMBEDDED",
+    "ALLOW_LOSSY_BROKER",
     "BROKER_URL",
     "CATALOG_PATH",
     "CELERY_BROKER_URL",

@@ -14,7 +14,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from receiver.settings import Settings
+from receiver.settings import Settings as ReceiverSettings
+from tasks.settings import Settings
 
 _PATIENCE = 60.0
 _SILENT = "no answer"
@@ -37,8 +38,8 @@ _NOT_READY = """
 """
 
 
-class _Stack(Settings):
-    """The receiver's settings and Flower's port."""
+class _Stack(ReceiverSettings, Settings):
+    """What all processes read, and Flower's port: so that one message names every fault."""
 
     flower_port: Annotated[int, Field(ge=1, le=65_535)] = 5555
 

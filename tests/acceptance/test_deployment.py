@@ -32,8 +32,9 @@ def test_the_procfile_runs_on_the_production_requirements_alone(
 ) -> None:
     with ExitStack() as exits:
         environment = serve(servers, tmp_path, exits)
-        alone = {"PATH": os.pathsep.join([commands, "/usr/bin", "/bin"]), "PYTHONPATH": ""}
-        stack = exits.enter_context(Stack(tmp_path, environment | alone))
+        environment |= {"PATH": os.pathsep.join([commands, "/usr/bin", "/bin"]), "PYTHONPATH": ""}
+        environment |= {"ENVIRONMENT": "production", "ALLOW_LOSSY_BROKER": str(servers.startswith("Redis"))}
+        stack = exits.enter_context(Stack(tmp_path, environment))
         lines = procfile()
         assert lines.pop("release") == "alembic upgrade head"
         stack.release()
@@ -50,3 +51,24 @@ def test_the_procfile_runs_on_the_production_requirements_alone(
         wait_until(lambda: "beat: Starting" in stack.log("beat"), seconds=30, what="beat runs")
         assert stack.shell(". ./.profile; coinflowctl dead-letters list --json").strip() == "[]"
         assert {name: process.poll() for name, process in stack.processes.items()} == dict.fromkeys(lines)
+
+
+def test_no_process_starts_in_production_without_a_broker_or_a_database(tmp_path: Path) -> None:
+    commands = procfile() | {"coinflowctl": "bin/coinflowctl dead-letters list"}
+    with Stack(tmp_path, {"ENVIRONMENT": "production", "DATABASE_URL": ""}) as stack:
+        started = {
+            name: subprocess.Popen(
+                ["/bin/sh", "-c", command],
+                cwd=ROOT,
+                env=stack.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for name, command in commands.items()
+        }
+        for name, process in started.items():
+            said, _ = process.communicate(timeout=30)
+            assert process.returncode == 1, name
+            named = ["BROKER_URL"] if name == "web" else ["BROKER_URL", "DATABASE_URL"]
+            assert [line.split(":")[0].strip() for line in said.splitlines()[1:]] == named, said

@@ -73,12 +73,61 @@ def test_the_key_of_the_example_stays_where_it_is_developed(
     monkeypatch.setenv("COINFLOW_VALIDATION_KEY", f"own-key,{EXAMPLE_KEY}")
     ReceiverSettings.load()
     monkeypatch.setenv("ENVIRONMENT", environment)
+    monkeypatch.setenv("BROKER_URL", "amqp://host")
     said = complaint(ReceiverSettings)
     assert "COINFLOW_VALIDATION_KEY" in said
     assert EXAMPLE_KEY not in said
     assert "own-key" not in said
     monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
     ReceiverSettings.load()
+
+
+@pytest.mark.parametrize("environment", ["production", "Staging"])
+def test_files_that_no_other_machine_sees_stay_where_it_is_developed(
+    monkeypatch: pytest.MonkeyPatch, environment: str
+) -> None:
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    receiver, tasks = complaint(ReceiverSettings), complaint(TaskSettings)
+    assert "BROKER_URL: " in receiver
+    assert "DATABASE_URL" not in receiver
+    assert "BROKER_URL: " in tasks
+    assert "DATABASE_URL: " in tasks
+    assert "ALLOW_EMBEDDED=true" in receiver
+    assert "ALLOW_EMBEDDED=true" in tasks
+    monkeypatch.setenv("BROKER_URL", "amqp://host")
+    ReceiverSettings.load()
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////data/coinflow.sqlite3")
+    assert "DATABASE_URL: " in complaint(TaskSettings)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://host/name")
+    TaskSettings.load()
+
+
+def test_one_machine_may_be_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("ALLOW_EMBEDDED", "true")
+    ReceiverSettings.load()
+    TaskSettings.load()
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("BROKER_URL", "redis"), ("REDIS_URL", "rediss")])
+def test_a_broker_that_may_lose_what_was_answered_200_must_be_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, scheme: str
+) -> None:
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
+    monkeypatch.setenv(name, f"{scheme}://:hidden@host")
+    ReceiverSettings.load()
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("ALLOW_EMBEDDED", "true")
+    for settings in (ReceiverSettings, TaskSettings):
+        said = complaint(settings)
+        assert f"{name}: Redis" in said
+        assert "ALLOW_LOSSY_BROKER=true" in said
+        assert "hidden" not in said
+        monkeypatch.setenv("ALLOW_LOSSY_BROKER", "true")
+        settings.load()
+        monkeypatch.delenv("ALLOW_LOSSY_BROKER")
 
 
 def test_no_url_with_a_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
