@@ -10,12 +10,9 @@ import socket
 import sys
 import time
 from http.client import HTTPConnection, HTTPException
-from typing import Annotated
-
-from pydantic import Field
 
 from receiver.settings import Settings as ReceiverSettings
-from tasks.settings import Settings
+from tasks.settings import FlowerSettings
 
 _PATIENCE = 60.0
 _SILENT = "no answer"
@@ -38,10 +35,8 @@ _NOT_READY = """
 """
 
 
-class _Stack(ReceiverSettings, Settings):
-    """What all processes read, and Flower's port: so that one message names every fault."""
-
-    flower_port: Annotated[int, Field(ge=1, le=65_535)] = 5555
+class _Stack(ReceiverSettings, FlowerSettings):
+    """What all processes read, so that one message names every fault."""
 
 
 def main(arguments: list[str]) -> int:

@@ -1,11 +1,22 @@
-"""Flower shows the tasks that ran, and nothing of what the events hold."""
+"""Flower shows the tasks that ran, nothing of what the events hold, and lets nobody do anything."""
 
 import json
+import re
+import urllib.error
 import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from flower import urls
+from tornado.routing import URLSpec
 
+from celeryconfig import INTAKE_TASK
+from tasks.cli.samples import sample, with_identity
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -26,6 +37,7 @@ def flower_tasks(stack: Stack) -> Any:
 
     yield tasks
     stack.kill("flower")
+    del stack.environment["FLOWER_UNAUTHENTICATED_API"]
 
 
 def test_flower_shows_tasks_by_speaking_names_without_payloads(stack: Stack, flower_tasks: Any) -> None:
@@ -37,3 +49,140 @@ def test_flower_shows_tasks_by_speaking_names_without_payloads(stack: Stack, flo
 
     wait_until(succeeded, seconds=30, what="Flower shows the task", log=lambda: stack.log("flower"))
     assert "seen-in-flower" not in json.dumps(flower_tasks())
+
+
+@dataclass
+class Flower:
+    """Flower with a password, by which every request is made."""
+
+    stack: Stack
+
+    def ask(
+        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[int, Any]:
+        """Return the status and the body of an answer, 0 for none."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.stack.flower_port}{path}", method=method, data=body
+        )
+        request.add_header("Authorization", f"Basic {b64encode(b'user:password').decode()}")
+        for name, value in headers.items():
+            request.add_header(name, value)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert "Access-Control-Allow-Origin" not in answer.headers
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def workers(self) -> dict[str, Any]:
+        """Return what may be done to workers by remote control, as they report it."""
+        status, body = self.ask("/api/workers?refresh=true")
+        return {
+            name: (
+                sorted(queue["name"] for queue in worker["active_queues"]),
+                worker["stats"]["pool"]["max-concurrency"],
+                worker["stats"]["pool"]["processes"],
+                worker["stats"]["pool"]["timeouts"],
+            )
+            for name, worker in (json.loads(body) if status == 200 else {}).items()
+            if {"stats", "active_queues"} <= set(worker)
+        }
+
+
+@pytest.fixture(scope="module")
+def flower(stacks: Callable[[str], Stack]) -> Iterator[Flower]:
+    stack = stacks("RabbitMQ and PostgreSQL")
+    # What the Procfile says is stronger than the environment.
+    given = {
+        "FLOWER_BASIC_AUTH": "user:password",
+        "FLOWER_HOSTS": "Flower.example",
+        "FLOWER_READ_ONLY": "false",
+    }
+    stack.environment.update(given)
+    stack.start("flower")
+    flower = Flower(stack)
+    wait_until(flower.workers, seconds=30, what="Flower knows the worker", log=lambda: stack.log("flower"))
+    yield flower
+    stack.kill("flower")
+    for name in given:
+        del stack.environment[name]
+
+
+def routes() -> list[str]:
+    """Return the paths of Flower's own table, `{}` in place of what a path names."""
+    patterns = [each.regex.pattern if isinstance(each, URLSpec) else each[0] for each in urls.handlers]
+    paths = [re.sub(r"\(?\.[*+]\)?", "{}", pattern.rstrip("$?")) for pattern in patterns]
+    return [path if path.startswith("/") else f"/{path}" for path in paths]
+
+
+#: What the calls take, each as far as it has a use for it.
+ARGUMENTS = {
+    "n": 1,
+    "min": 1,
+    "max": 1,
+    "soft": 1,
+    "hard": 1,
+    "ratelimit": "1/h",
+    "queue": "events",
+    "terminate": "true",
+    "signal": "SIGKILL",
+}
+
+
+def test_no_call_does_anything(flower: Flower) -> None:
+    before = flower.workers()
+    (worker,) = before
+    forged = sample("Settled")
+    with_identity(forged, payment_id="forged", wallet="minted", item="sword", cents=500)
+    event = {"body": json.dumps(forged), "received_at": "2026-11-25T00:00:00+00:00"}
+    body = json.dumps({"args": [[event]], "timeout": 1}).encode()
+    query = urlencode(ARGUMENTS | {"workername": worker})
+    answers = {
+        (method, route.format(named)): flower.ask(f"{route.format(named)}?{query}", method, body)[0]
+        for method, route, named in product(
+            ("POST", "PUT", "DELETE", "PATCH"), routes(), (worker, INTAKE_TASK, "0" * 32)
+        )
+    }
+    assert ("POST", f"/api/worker/shutdown/{worker}") in answers
+    assert ("POST", f"/api/task/send-task/{INTAKE_TASK}") in answers
+    # A page's own question, without what it asks for.
+    assert answers.pop(("POST", "/tasks/datatable")) == 400
+    assert {call: status for call, status in answers.items() if status not in {403, 404, 405}} == {}
+    assert flower.workers() == before
+    flower.stack.trigger("Settled", "--item", "sword", "--wallet", "after-the-calls")
+    wait_until(lambda: flower.stack.wallet("after-the-calls"), seconds=30, what="the worker goes on")
+    assert flower.stack.wallet("minted") == []
+    assert flower.stack.read("events", "list", "--payment-id", "forged") == []
+
+
+def test_its_pages_work(flower: Flower) -> None:
+    (worker,) = flower.workers()
+    for page in ("/", "/workers", "/tasks", "/broker", f"/worker/{worker}"):
+        status, body = flower.ask(page)
+        assert status == 200, page
+        assert "guest:guest" not in body, page
+    asked = {"draw": 1, "start": 0, "length": 10, "order[0][column]": 0, "columns[0][data]": "name"}
+    status, table = flower.ask("/tasks/datatable", "POST", urlencode(asked).encode())
+    assert status == 200
+    assert set(json.loads(table)) >= {"data", "recordsTotal"}
+
+
+def test_it_answers_to_its_own_names_alone(flower: Flower) -> None:
+    port = flower.stack.flower_port
+    for host in ("localhost", f"127.0.0.1:{port}", f"[::1]:{port}", "flower.example", "Flower.example:443"):
+        assert flower.ask("/workers", Host=host)[0] == 200, host
+    for host in ("evil.example", f"127.0.0.1.evil.example:{port}", "xflower.example", "10.0.0.1"):
+        for path, method in (("/", "GET"), ("/api/workers", "GET"), ("/static/css/flower.css", "GET")):
+            status, body = flower.ask(path, method, Host=host)
+            assert (status, "FLOWER_HOSTS" in body) == (403, True), (host, path)
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_no_other_sites_page_may_ask(flower: Flower, header: dict[str, str]) -> None:
+    asked = urlencode({"draw": 1, "start": 0, "length": 10, "order[0][column]": 0})
+    status, body = flower.ask("/tasks/datatable", "POST", asked.encode(), **header)
+    assert status == 403
+    assert "Cross-" in body

@@ -6,16 +6,13 @@ import urllib.request
 from base64 import b64encode
 from pathlib import Path
 
-import pytest
-
 from tests.services import answers
 from tests.stack import ROOT, Stack, procfile
 from tests.waiting import wait_until
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "127.example"])
-def test_without_a_password_it_does_not_start_for_others(tmp_path: Path, address: str) -> None:
-    with Stack(tmp_path, {"FLOWER_ADDRESS": address, "FLOWER_BASIC_AUTH": ""}) as stack:
+def test_without_a_password_it_does_not_start_for_others(tmp_path: Path) -> None:
+    with Stack(tmp_path, {"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_BASIC_AUTH": ""}) as stack:
         done = subprocess.run(
             ["/bin/sh", "-c", procfile()["flower"]],
             cwd=ROOT,

@@ -16,7 +16,7 @@ import celeryconfig
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
 from tasks.retries import BACKOFF_LIMIT
-from tasks.settings import Settings as TaskSettings
+from tasks.settings import FlowerSettings
 from tests.stack import ROOT, procfile
 
 
@@ -28,7 +28,7 @@ def variables(settings: type[BaseSettings]) -> Iterator[str]:
         )
 
 
-ALL = sorted({*variables(ReceiverSettings), *variables(TaskSettings)})
+ALL = sorted({*variables(ReceiverSettings), *variables(FlowerSettings)})
 
 
 @pytest.mark.parametrize("name", ALL)

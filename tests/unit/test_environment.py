@@ -7,6 +7,7 @@ import pytest
 import celeryconfig
 from receiver.settings import EXAMPLE_KEY
 from receiver.settings import Settings as ReceiverSettings
+from tasks.settings import FlowerSettings
 from tasks.settings import Settings as TaskSettings
 from tests.stack import ROOT
 
@@ -169,3 +170,25 @@ def test_the_first_broker_variable_that_is_set_wins(monkeypatch: pytest.MonkeyPa
 def test_without_one_the_broker_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROKER_URL", "")
     assert importlib.reload(celeryconfig).broker_url.startswith("embedded://")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "127.example"])
+def test_flower_asks_others_for_a_password(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("FLOWER_ADDRESS", address)
+    for password in ("", ":", "user", "user:", ":password", "user:password,"):
+        monkeypatch.setenv("FLOWER_BASIC_AUTH", password)
+        assert "FLOWER_BASIC_AUTH" in complaint(FlowerSettings)
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", "user:password,other:pass:word")
+    FlowerSettings.load()
+
+
+def test_flower_knows_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FlowerSettings.load().names() == {"localhost", "127.0.0.1", "[::1]"}
+    monkeypatch.setenv("FLOWER_ADDRESS", "fd00::1")
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", "user:password")
+    monkeypatch.setenv("FLOWER_HOSTS", "Flower.example, 10.0.0.1")
+    added = {"[fd00::1]", "flower.example", "10.0.0.1"}
+    assert FlowerSettings.load().names() == {"localhost", "127.0.0.1", "[::1]"} | added
+    for wrong in ("https://flower.example", "flower.example:443", "a b"):
+        monkeypatch.setenv("FLOWER_HOSTS", wrong)
+        assert "FLOWER_HOSTS" in complaint(FlowerSettings)
