@@ -7,11 +7,30 @@ import sqlite3
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+import structlog
+from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+
+_log = structlog.get_logger(__name__)
 
 #: Seconds that a statement waits for another writer before it fails as transient.
 _LOCK_TIMEOUT = 10
+#: Beginnings of SQLSTATEs (PostgreSQL's appendix A) that a session is told because of what it took over when
+#: it began, or of what has become of its server. It may hear the same for good, and a new one need not:
+_STALE_STATES = (
+    # the connection failed; a pooler may say so and keep its own end open
+    "08",
+    # read-only: a default of the server, the database or the role, which a session takes over when it begins
+    "25006",
+    # who the session is: a role that was changed
+    "28",
+    # a role that was dropped and made again is another one than the session's; settings of a role, too
+    "42501",
+    # tables are looked for along the search path, another such setting
+    "42P01",
+    # an administrator, a crash, a start or a time limit ends sessions
+    "57P",
+)
 
 
 def connect(url: str) -> Engine:
@@ -20,13 +39,15 @@ def connect(url: str) -> Engine:
     Its errors hide the statements' parameters, which hold personal data and end up in logs.
     """
     if not url.startswith("sqlite"):
-        return create_engine(
+        engine = create_engine(
             url,
             hide_parameters=True,
             # A connection that died while idle is replaced instead of failing the next task.
             pool_pre_ping=True,
             connect_args={"connect_timeout": 5, "options": f"-c lock_timeout={_LOCK_TIMEOUT}s"},
         )
+        event.listen(engine, "handle_error", _drop_stale)
+        return engine
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _LOCK_TIMEOUT})
     Path(engine.url.database or ".").parent.mkdir(parents=True, exist_ok=True)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -48,6 +69,16 @@ def insert_missing(connection: Connection, table: Table, rows: list[dict[str, ob
     """Insert the rows whose unique key is not there yet; the others stay as they are."""
     if rows:
         connection.execute(_insert_missing(connection.dialect.name, table), rows)
+
+
+def _drop_stale(context: ExceptionContext) -> None:
+    """Let go of every connection that this process has made so far, if one of them is stale."""
+    error = context.original_exception
+    state = getattr(error, "sqlstate", None) or ""
+    if state.startswith(_STALE_STATES):
+        context.is_disconnect = True
+        # These states' messages name tables and roles, never values.
+        _log.warning("database.connections_dropped", sqlstate=state, reason=str(error).partition("\n")[0])
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

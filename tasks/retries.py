@@ -47,9 +47,11 @@ TRANSIENT: tuple[type[Exception], ...] = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
 )
-#: What PostgreSQL's SQLSTATE says more exactly than the exception's class: a server that turned read-only,
-#: a transaction that idled too long, tables or columns that the release step has not made yet.
-TRANSIENT_STATES = frozenset({"25006", "25P03", "42P01", "42703"})
+#: What PostgreSQL's SQLSTATE says more exactly than the exception's class, and no event is to blame for: a
+#: server that turned read-only, a transaction that idled or lasted too long, rights that are not given yet or
+#: were taken (hosted plans take INSERT from a database that has outgrown them), tables or columns that the
+#: release step has not made yet, pages that cannot be read.
+TRANSIENT_STATES = frozenset({"25006", "25P03", "25P04", "42501", "42P01", "42703", "XX001", "XX002"})
 #: And a class of states that never passes, although psycopg calls it operational: a program limit exceeded.
 UNEXPECTED_STATES = ("54",)
 

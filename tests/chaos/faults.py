@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from kombu import Connection
+from sqlalchemy import text
 
 from tests.chaos.poison import POISON
 from tests.chaos.result import dead_handlers, granted, slowest_grant
@@ -179,6 +180,39 @@ class ReadOnly:
     @staticmethod
     def _remount(scene: Scene, mode: str) -> None:
         subprocess.run(["mount", "-o", f"remount,{mode}", scene.stack.folder / "disk"], check=True)
+
+
+@dataclass(frozen=True)
+class DatabaseReadOnly:
+    """Makes PostgreSQL read-only for `seconds`, in which every process has to connect anew."""
+
+    seconds: float = 15
+
+    def __call__(self, scene: Scene) -> int:
+        """Break it in the middle of the traffic."""
+        _pass(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        self._administer(
+            scene,
+            "ALTER DATABASE postgres SET default_transaction_read_only = on",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
+        )
+        scene.stack.kill("worker")
+        scene.stack.start_process("worker")
+        began = time.monotonic()
+        before = granted(scene.engine)
+        _pass(scene, self.seconds)
+        _expect(scene, began, time.monotonic(), 200)
+        assert granted(scene.engine) == before, "the database was not read-only"
+        self._administer(scene, "ALTER DATABASE postgres RESET default_transaction_read_only")
+        return 1
+
+    @staticmethod
+    def _administer(scene: Scene, *statements: str) -> None:
+        with scene.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            # The administrator's own session would be read-only, too.
+            connection.execute(text("SET default_transaction_read_only = off"))
+            for statement in statements:
+                connection.execute(text(statement))
 
 
 def poison(scene: Scene) -> int:
