@@ -8,7 +8,7 @@ from celery.signals import setup_logging
 from sqlalchemy import Engine
 
 from celeryconfig import dead_queue, task_queues
-from tasks import consumer
+from tasks import redis_transport
 from tasks.catalog import Catalog, CatalogError
 from tasks.database import connect
 from tasks.price_list import PriceList
@@ -16,7 +16,7 @@ from tasks.settings import Settings
 from tasks.shutdown import OrderlyStop
 
 settings = Settings.load()
-consumer.install()
+redis_transport.install()
 app = Celery("tasks", config_source="celeryconfig", task_cls="tasks.retries:ReliableTask")
 
 

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -15,6 +16,7 @@ from kombu.transport import virtual
 from kombu.utils.scheduling import FairCycle
 
 from tasks.broker_file import BrokerFile, QueueLimits, open_file
+from tasks.polling import INTERVAL, Polling
 
 #: Seconds between two sweeps; until a temporary queue that states no expiry counts as abandoned.
 _SWEEP_INTERVAL = 1.0
@@ -201,14 +203,13 @@ _LIMITS = "SELECT dead_letter_exchange, delivery_limit FROM queues WHERE name = 
 _LETTER = "SELECT payload, dead_letter_exchange FROM messages JOIN queues ON name = queue WHERE id = ?"
 
 
-class Transport(virtual.Transport):
+class Transport(Polling, virtual.Transport):
     """The transport of `embedded://`; the option `path` names its file."""
 
     Channel = Channel
     driver_type = "sqlite"
     driver_name = "embedded"
-    #: Seconds between two looks for a message.
-    polling_interval = 0.02
+    polling_interval = INTERVAL
     connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)
     # Without an event loop Celery gives its child processes one pipe with one lock, and a child that is
     # killed while it holds the lock stops all the others for good.
@@ -216,39 +217,14 @@ class Transport(virtual.Transport):
         asynchronous=True, exchange_type=frozenset(["direct", "topic", "fanout"])
     )
 
-    def __init__(self, client: Any, **options: Any) -> None:
-        super().__init__(client, **options)
-        self.cycle: FairCycle
-        self._leave_loop: Callable[[], None] = lambda: None
+    cycle: FairCycle
 
-    def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ARG002  # kombu's signature
-        """Look for messages whenever the worker's loop turns: at intervals and after every finished task."""
-        self._leave_loop()
-        loop.on_tick.add(self._deliver_waiting)
-        tick = loop.call_repeatedly(self.polling_interval, _nothing)
-
-        def leave() -> None:
-            loop.on_tick.discard(self._deliver_waiting)
-            tick.cancel()
-
-        self._leave_loop = leave
-
-    def _deliver_waiting(self) -> None:
-        try:
+    def deliver_waiting(self) -> None:
+        """Deliver what waits, as far as the consumers may take it."""
+        with suppress(Empty):
             while True:
                 self.cycle.get(self._deliver)
-        except Empty:
-            pass
-
-    def close_connection(self, connection: Any) -> None:
-        """Close every channel."""
-        self._leave_loop()
-        super().close_connection(connection)
 
     def driver_version(self) -> str:
         """Return SQLite's version."""
         return sqlite3.sqlite_version
-
-
-def _nothing() -> None:
-    """Make the loop turn."""

@@ -24,15 +24,15 @@ class OrderlyStop(bootsteps.StartStopStep):
         super().__init__(parent, **options)
         self._received: int | None = None
         self._handlers: dict[int, Any] = {}
+        self._hub = parent.hub
 
     def include_if(self, parent: Any) -> bool:
         """Leave a worker without an event loop as Celery made it."""
         return parent.hub is not None
 
-    def start(self, parent: Any) -> None:
+    def start(self, _parent: Any) -> None:
         """Note signals from now on, and obey them in the loop, which turns every second at least."""
         self._handlers = {number: signal.signal(number, self._note) for number in _STOPS}
-        self._hub = parent.hub
         self._hub.on_tick.add(self._obey)
 
     def stop(self, _parent: Any) -> None:

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from kombu import Connection
+from redis import Redis
 from sqlalchemy import text
 
 from tests.chaos.poison import POISON
@@ -129,6 +130,26 @@ class MemoryAlarm:
         _pass(scene, self.seconds)
         _expect(scene, began, time.monotonic(), 503)
         rabbitmqctl(broker, "set_vm_memory_high_watermark", "0.4")
+        return 1
+
+
+@dataclass(frozen=True)
+class MemoryFull:
+    """Leaves Redis no memory for `seconds`, in which the worker is killed and started again."""
+
+    seconds: float = 15
+
+    def __call__(self, scene: Scene) -> int:
+        """Break it in the middle of the traffic."""
+        _pass(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        with Redis(port=scene.servers["broker"].port) as broker:
+            broker.config_set("maxmemory", 1)
+            began = time.monotonic()
+            scene.stack.kill("worker")
+            scene.stack.start_process("worker")
+            _pass(scene, self.seconds)
+            _expect(scene, began, time.monotonic(), 503)
+            broker.config_set("maxmemory", 0)
         return 1
 
 

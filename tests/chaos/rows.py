@@ -58,6 +58,8 @@ ROWS = [
     Row("connections cut", Servers.RABBITMQ, faults.cut_connections, proxied=True),
     Row("connections stalled", Servers.RABBITMQ, faults.Stall(), seconds=40, proxied=True),
     Row("memory alarm", Servers.RABBITMQ, faults.MemoryAlarm()),
+    # What a killed worker held comes back after the visibility timeout.
+    Row("memory full", Servers.REDIS, faults.MemoryFull(), recovery=440),
     Row("database read-only", Servers.RABBITMQ, faults.DatabaseReadOnly()),
     Row("disk full", Servers.EMBEDDED, faults.DiskFull(), disk=96),
     Row("disk read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96),

@@ -79,3 +79,7 @@ def test_without_a_loop_a_signal_is_obeyed_at_once(parent: Parent, step: Orderly
 
     os.kill(os.getpid(), signal.SIGTERM)
     assert parent.obeyed == [signal.SIGTERM, signal.SIGTERM]
+
+
+def test_a_worker_that_loses_its_broker_before_it_consumes_can_stop(parent: Parent) -> None:
+    OrderlyStop(parent).stop(parent)

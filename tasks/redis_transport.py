@@ -1,0 +1,303 @@
+"""The transport of `redis://` in a worker: kombu's, with what it lacks to keep a promise.
+
+kombu takes a message out of Redis first and notes it there as unacknowledged afterwards: one that reaches a
+worker which is killed in between is gone. A Redis without memory refuses the note, and any transaction, too.
+Here a script takes and notes at once; another one acknowledges, gives back and buries. Each first removes
+something, for then Redis lets it finish however full it is. kombu's keys and their format stay.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from queue import Empty
+from typing import Any
+
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
+from redis.exceptions import OutOfMemoryError
+
+from celeryconfig import DELIVERY_LIMIT, dead_queue, task_queues
+from tasks.polling import INTERVAL, Polling
+
+_QUEUES = {queue.name for queue in task_queues}
+#: KEYS: the unacknowledged messages by tag, their index by time, the queues, the most urgent first. ARGV: the
+#: time, the length of the keys' prefix. Returns the queue's place, the message and its tag; what is none of
+#: kombu's messages is given one.
+_TAKE = """
+for place = 3, #KEYS do
+    local message = redis.call('RPOP', KEYS[place])
+    if message then
+        local readable, properties = pcall(function() return cjson.decode(message).properties end)
+        local info = readable and type(properties) == 'table' and properties.delivery_info
+        local tag, noted
+        if type(info) == 'table' and type(info.exchange) == 'string' and type(info.routing_key) == 'string'
+            and type(properties.delivery_tag) == 'string'
+        then
+            tag = properties.delivery_tag
+            noted = message .. ',' .. cjson.encode(info.exchange) .. ',' .. cjson.encode(info.routing_key)
+        else
+            tag = redis.sha1hex(message)
+            noted = cjson.encode(message) .. ',"",' .. cjson.encode(string.sub(KEYS[place], ARGV[2] + 1))
+        end
+        redis.call('ZADD', KEYS[2], ARGV[1], tag)
+        redis.call('HSET', KEYS[1], tag, '[' .. noted .. ']')
+        return {place - 3, message, tag}
+    end
+end
+"""
+#: KEYS: as above, then the queues that get the message, if any. ARGV: its tag, the message, the command that
+#: adds it. Does nothing if it is no longer held: somebody else has acknowledged it or given it back.
+_MOVE = """
+redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then
+    for place = 3, #KEYS do
+        redis.call(ARGV[3], KEYS[place], ARGV[2])
+    end
+end
+"""
+
+
+class RedisQoS(redis.QoS):
+    """What a channel holds; Redis has noted it when it was taken."""
+
+    # Unknown to the stubs, as below.
+    channel: Any
+    _vrestore_count: int
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Count a message that was delivered."""
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Forget a message."""
+        self.channel.forget(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
+        """Give a message back, or forget it."""
+        if requeue:
+            self.restore_by_tag(delivery_tag, leftmost=True)
+        else:
+            self.channel.forget(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+
+    def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:  # noqa: ARG002  # kombu's signature
+        """Give back, at every `interval`th call, what was held for too long.
+
+        kombu's takes a lock first, which a Redis without memory cannot grant; the script needs none.
+        """
+        self._vrestore_count += 1
+        if (self._vrestore_count - 1) % (interval or 1):
+            return
+        with self.channel.conn_or_acquire() as client:
+            held_since = (0, time.time() - self.visibility_timeout)
+            for tag in client.zrange(self.unacked_index_key, *held_since, byscore=True):
+                self.restore_by_tag(bytes_to_str(tag), client)
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
+        """Give a message back to its queue, if it is still held."""
+        with self.channel.conn_or_acquire(client) as connection:
+            held = connection.hget(self.unacked_key, tag)
+        if held:
+            self.channel.give_back(tag, bytes_to_str(held), "LPUSH" if leftmost else "RPUSH")
+
+
+class RedisChannel(redis.Channel):
+    """kombu's, with a dead-letter queue and a delivery limit, of which Redis has neither."""
+
+    QoS = RedisQoS
+    qos: RedisQoS
+    pool: Any
+    _expires: dict[str, int]
+    _fanout_queues: dict[str, Any]
+    _q_for_pri: Callable[[str, int], str]
+    _queue_cycle: Any
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._no_ack_queues: set[str] = set()
+        self._client: Any = None
+        super().__init__(*arguments, **options)
+
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # unknown to the stubs
+        except OutOfMemoryError:
+            # A worker must be able to start, or nobody empties the queues that have filled Redis.
+            temporary = queue in self._fanout_queues or queue in self._expires
+            if not temporary and (routing_key, pattern or "", queue) not in self.get_table(exchange):
+                raise
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  # kombu's signature
+        # To make one takes longer than to use it, and a look is fifty times a second.
+        if asynchronous or self._client is None or self._client.connection_pool is not self.pool:
+            client = super()._create_client(asynchronous)  # type: ignore[misc]  # unknown to the stubs
+            # A Redis without memory refuses transactions; what is left of kombu's needs none.
+            client.pipeline = partial(client.pipeline, transaction=False)
+            if asynchronous:
+                return client
+            self._client = client
+        return self._client
+
+    # -------------------------------------------------------------- taking
+
+    def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> str:  # noqa: FBT001  # kombu's signature
+        """Consume from the queue; what needs no acknowledgement is gone once it is taken."""
+        if no_ack:
+            self._no_ack_queues.add(queue)
+        tag: str = super().basic_consume(queue, no_ack, *arguments, **options)
+        return tag
+
+    def basic_get(self, queue: str, no_ack: bool = False, **options: Any) -> virtual.Message | None:  # noqa: FBT001, FBT002  # kombu's signature
+        """Take a message from the queue, if there is one."""
+        message = super().basic_get(queue, no_ack, **options)
+        if message is not None and no_ack:
+            self.forget(str(message.delivery_tag))
+        return message
+
+    def deliver_next(self) -> bool:
+        """Deliver a message from the queues in turn, if there is one and the consumer may have it."""
+        if not self.active_queues or not self.qos.can_consume():
+            return False
+        taken = self._take(self._queue_cycle.consume(len(self.active_queues)))
+        if taken is None:
+            return False
+        queue, message = taken
+        self._queue_cycle.rotate(queue)
+        self.connection._deliver(message, queue)  # noqa: SLF001  # how kombu's own channels deliver
+        return True
+
+    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002  # kombu's signature
+        taken = self._take([queue])
+        if taken is None:
+            raise Empty
+        return taken[1]
+
+    def _take(self, queues: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
+        keys = [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]
+        found = self._run(_TAKE, keys, [time.time(), len(self.global_keyprefix)])
+        if found is None:
+            return None
+        place, text, tag = found[0], bytes_to_str(found[1]), bytes_to_str(found[2])
+        queue = queues[place % len(queues)]
+        if queue in self._no_ack_queues:
+            self.forget(tag)
+        try:
+            content = loads(text)
+        except ValueError:
+            content = text
+        return queue, _message(content, tag, queue)
+
+    # -------------------------------------------------------------- giving back
+
+    def forget(self, tag: str) -> None:
+        """Drop a held message."""
+        self._run(_MOVE, [], [tag])
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
+        """Give the message back, or move it to the queue `dead`."""
+        if not requeue:
+            rejected = self.qos.get(delivery_tag)
+            message = rejected.serializable()
+            message["headers"] = dict(message["headers"])
+            message["properties"] = dict(message["properties"])
+            _die(message, rejected.delivery_info["routing_key"], "rejected")
+            self._move(delivery_tag, message, [dead_queue.name], "LPUSH")
+        super().basic_reject(delivery_tag, requeue=requeue)
+
+    def give_back(self, tag: str, held: str, command: str) -> None:
+        """Give a held message back to its queue, or to the queue `dead` once it has come back too often."""
+        try:
+            content, exchange, routing_key = loads(held)
+        except ValueError:
+            # Lua reads a little more than JSON.
+            content, exchange, routing_key = held, "", dead_queue.name
+        message = _message(content, tag, routing_key)
+        headers = message["headers"]
+        headers["redelivered"] = message["properties"]["delivery_info"]["redelivered"] = True
+        headers["x-delivery-count"] = headers.get("x-delivery-count", 0) + 1
+        queues = list(self._lookup(exchange, routing_key))
+        if not queues and routing_key in _QUEUES:
+            # The binding is gone, as when Redis is told to evict keys.
+            queues = [routing_key]
+        is_worn = headers["x-delivery-count"] > DELIVERY_LIMIT and exchange != dead_queue.exchange.name
+        if is_worn or not queues:
+            _die(message, routing_key, "delivery_limit" if is_worn else "unroutable")
+            # By the queue's name: this process need not have declared the exchange.
+            queues = [dead_queue.name]
+        self._move(tag, message, queues, command)
+
+    def _move(self, tag: str, message: dict[str, Any], queues: Sequence[str], command: str) -> None:
+        priority = self._get_message_priority(message, reverse=False)
+        keys = [self._q_for_pri(queue, priority) for queue in queues]
+        self._run(_MOVE, keys, [tag, dumps(message), command])
+
+    def _run(self, script: str, queues: Sequence[str], arguments: Sequence[Any]) -> Any:
+        prefix = self.global_keyprefix
+        # kombu's client prefixes the first key by itself.
+        keys = [self.unacked_key, prefix + self.unacked_index_key, *(prefix + queue for queue in queues)]
+        with self.conn_or_acquire() as client:
+            return client.register_script(script)(keys=keys, args=arguments)
+
+
+def _message(content: Any, tag: str, queue: str) -> dict[str, Any]:
+    """Return a message of kombu's; what is none becomes the body of one, for the worker to refuse."""
+    with suppress(KeyError, TypeError):
+        if content["properties"]["delivery_tag"] == tag and isinstance(content["headers"], dict):
+            return dict(content)
+    return {
+        "body": content if isinstance(content, str) else dumps(content),
+        "headers": {},
+        "content-type": "application/data",
+        "content-encoding": "binary",
+        "properties": {"delivery_tag": tag, "delivery_info": {"exchange": "", "routing_key": queue}},
+    }
+
+
+def _die(message: dict[str, Any], queue: str, reason: str) -> None:
+    """Note on a message why it goes to the dead queue."""
+    message["headers"]["x-death"] = [{"queue": queue, "reason": reason, "time": time.time()}]
+    # Where kombu gives it back to when a reader of the dead queue lets go of it.
+    message["properties"]["delivery_info"] = {"exchange": dead_queue.exchange.name, "routing_key": queue}
+
+
+class _Poller(redis.MultiChannelPoller):
+    """Waits for what is published to everybody; queues are looked at."""
+
+    _channels: set[RedisChannel]
+
+    def _register_BRPOP(self, channel: RedisChannel) -> None:  # noqa: N802  # kombu's name
+        """Let no queue's message come unasked."""
+
+    def deliver_next(self) -> bool:
+        """Deliver a message to each channel; tell whether there was one."""
+        return sum(channel.deliver_next() for channel in tuple(self._channels)) > 0
+
+    def get(self, callback: Any, timeout: float | None = None) -> None:
+        """Deliver a message, waiting for one as long as between two looks. Raises Empty."""
+        if not self.deliver_next():
+            super().get(callback, min(timeout or INTERVAL, INTERVAL))
+
+
+class RedisTransport(Polling, redis.Transport):
+    """The transport of `redis://` and `rediss://` in a worker."""
+
+    Channel = RedisChannel
+    cycle: _Poller
+    # A Redis without memory is waited for as one that is away.
+    connection_errors = (*redis.Transport.connection_errors, OutOfMemoryError)
+
+    def __init__(self, client: Any, **options: Any) -> None:
+        super().__init__(client, **options)
+        self.cycle = _Poller()
+
+    def deliver_waiting(self) -> None:
+        """Deliver what waits, as far as the consumers may take it."""
+        while self.cycle.deliver_next():
+            pass
+
+
+def install() -> None:
+    """Make Celery use it."""
+    TRANSPORT_ALIASES.update(dict.fromkeys(["redis", "rediss"], f"{__name__}:RedisTransport"))

@@ -1,0 +1,74 @@
+"""What Redis may do to an event that was answered 200."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from tests.services import postgres_database, redis
+from tests.stack import Stack
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Redis]]:
+    """Run receiver and worker on a Redis of their own; return a client of it, too."""
+    folder = tmp_path_factory.mktemp("redis")
+    with redis(folder) as broker, postgres_database() as database:
+        environment = {"BROKER_URL": f"redis://127.0.0.1:{broker.port}/0", "DATABASE_URL": database}
+        with Stack(folder, environment) as stack, Redis(port=broker.port) as client:
+            stack.release()
+            stack.start("web", "worker")
+            buy(stack, "before")
+            wait_for(stack, "before")
+            yield stack, client
+
+
+def buy(stack: Stack, wallet: str, status: str = "200") -> None:
+    arguments = ("Settled", "--item", "sword", "--wallet", wallet)
+    assert stack.trigger(*arguments, exit_code=0 if status == "200" else 1)["answers"] == {status: 1}
+
+
+def wait_for(stack: Stack, wallet: str) -> None:
+    wait_until(
+        lambda: stack.wallet(wallet), seconds=20, what=f"{wallet}'s sword", log=lambda: stack.log("worker")
+    )
+
+
+def test_an_event_that_reaches_a_frozen_worker_outlives_it(scene: tuple[Stack, Redis]) -> None:
+    stack, client = scene
+    os.kill(stack.processes["worker"].pid, signal.SIGSTOP)
+    for number in range(3):
+        buy(stack, f"frozen-{number}")
+    stack.kill("worker")
+    # As if what was held had been taken long ago.
+    for tag, _ in client.zscan_iter("unacked_index"):
+        client.zadd("unacked_index", {tag: 0})
+    stack.start("worker")
+    for number in range(3):
+        wait_for(stack, f"frozen-{number}")
+
+
+def test_a_full_redis_refuses_and_loses_nothing(scene: tuple[Stack, Redis]) -> None:
+    stack, client = scene
+    stack.kill("worker")
+    for number in range(10):
+        buy(stack, f"accepted-{number}")
+    # What is no task goes to the dead queue, which takes room, too.
+    client.lpush("events", b'{"not": "a message"}')
+    client.config_set("maxmemory", 1)
+    buy(stack, "full", "503")
+    # Without room a worker must be able to start: who else would make room?
+    stack.start("worker")
+    for number in range(10):
+        wait_for(stack, f"accepted-{number}")
+    wait_until(lambda: client.llen("dead") == 1, seconds=10, what="the dead queue holds it")
+    wait_until(lambda: client.hlen("unacked") == 0, seconds=10, what="all is acknowledged")
+    buy(stack, "full", "503")
+    client.config_set("maxmemory", 0)
+    buy(stack, "after")
+    wait_for(stack, "after")
+    assert stack.processes["worker"].poll() is None
+    assert stack.wallet("full") == []
