@@ -24,7 +24,7 @@ from tasks.event import Event, read_event, read_packet, storable
 from tasks.ledger import Entry, Grant, append, entries_between, held_grants
 from tasks.matches import matches_of
 from tasks.payload_fields import Payload
-from tasks.retries import Kind, kind, try_again
+from tasks.retries import Kind, kind, try_again, unexpected_tries
 from tasks.routing import FULFILMENT
 from tasks.runs import start
 from tasks.schema import GrantStatus, RunState, events, handler_runs, payments
@@ -74,7 +74,7 @@ def fulfil_payments(self: Task[..., None], payment_ids: list[str]) -> None:
         try_again(self, error)
         with engine().begin() as connection:
             pending = _pending(connection, payment_ids)
-            bury(connection, pending, FULFILMENT, error, attempts=self.request.retries + 1)
+            bury(connection, pending, FULFILMENT, error, attempts=unexpected_tries(self) + 1)
 
 
 def _split(task: Task[..., None], payment_ids: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from tasks.dead_letters import bury, finish
 from tasks.dispatch import HANDLER_TASKS
 from tasks.event import Event, read_event, read_packet
 from tasks.payload_fields import Payload
-from tasks.retries import try_again
+from tasks.retries import try_later
 from tasks.routing import HANDLERS
 from tasks.runs import end, start
 from tasks.schema import events
@@ -26,7 +26,7 @@ def _handle(self: Task[..., None], event_id: int) -> None:
     except Exception as error:  # noqa: BLE001  # it ends in a dead letter
         with engine().begin() as connection:
             end(connection, [event_id], name)
-        try_again(self, error)
+        try_later(self, error)
         with engine().begin() as connection:
             bury(connection, [event_id], name, error, attempts=self.request.retries + 1)
     else:

@@ -1,19 +1,29 @@
-"""The retry policy: which errors are tried again, how often and how long apart."""
+"""The retry policy: which errors are tried again, how often, how long apart, and where they wait.
 
+What waits for the database stays with its worker, unacknowledged (`tasks/holding.py`). A merchant's handler
+may wait for anything, and must not keep others from running: its retry is a message that waits in the broker.
+"""
+
+import random
 import sqlite3
+import time
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 import amqp.exceptions
 import kombu.exceptions
 import psycopg
 import redis.exceptions
 import sqlalchemy.exc
+import structlog
 from celery import Task
+from celery.exceptions import Reject
 from celery.utils.time import get_exponential_backoff_interval
 
 from celeryconfig import CONFIRM_TIMEOUT
 from tasks.errors import PermanentError, TransientError
+
+_log = structlog.get_logger(__name__)
 
 
 class Kind(Enum):
@@ -61,9 +71,31 @@ UNEXPECTED_TRIES = 5
 #: waits in a worker to another one after its visibility timeout, so the limit stays well below that.
 BACKOFF = 1
 BACKOFF_LIMIT = 60
+#: Seconds: the longest wait of what is held, so that an outage is over soon after its end.
+HELD_LIMIT = 10
+#: Seconds after which what is held goes to the end of its queue: well before a broker takes the worker for
+#: dead (RabbitMQ after half an hour, Redis after its visibility timeout) and counts that against the message.
+HOLD_LIMIT = 60
 
-#: The message header that counts a task's unexpected errors apart from the outages that it waited out.
-_TRIES = "unexpected_tries"
+#: The message header that counts a task's unexpected errors apart from the outages that it waited out, and
+#: the one that says since when its worker holds it (Unix seconds).
+TRIES = "unexpected_tries"
+HELD_SINCE = "held_since"
+
+
+class Wait(NamedTuple):
+    """Seconds until a held task's next run, and how many of its errors so far nobody foresaw."""
+
+    seconds: float
+    tries: int
+
+
+class Held(Reject):
+    """Asks the worker to keep the task's message and run it again."""
+
+    def __init__(self, reason: str, requeue: Wait) -> None:
+        # Celery passes it on unread to what rejects the message.
+        super().__init__(reason, requeue)  # type: ignore[arg-type]
 
 
 def kind(error: Exception) -> Kind:
@@ -88,11 +120,12 @@ class ReliableTask(Task[..., None]):
     """A task that tries again whatever is transient."""
 
     max_retries = None
+    Strategy = "tasks.holding:strategy"
     #: What logs and monitors show in place of arguments that hold personal data.
     shown_arguments: str | None = None
 
     def __call__(self, *args: Any, **options: Any) -> None:
-        """Run the task; a transient error that it leaves to its caller is retried."""
+        """Run the task; a transient error that it leaves to its caller is tried again."""
         try:
             self.run(*args, **options)
         except Exception as error:
@@ -101,25 +134,70 @@ class ReliableTask(Task[..., None]):
             raise
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send the task, waiting a bounded time for the broker's confirm; retries come this way too."""
+        """Send the task, and wait a bounded time until a queue holds it; retries come this way too."""
         options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
+        options.setdefault("mandatory", True)
         if self.shown_arguments:
             options.setdefault("argsrepr", self.shown_arguments)
         return super().apply_async(*args, **options)
 
 
 def try_again(task: Task[..., None], error: Exception) -> None:
-    """Retry as the policy says; return if the error is final."""
-    request = task.request
-    options: dict[str, Any] = {"countdown": backoff(request.retries)}
+    """Let the worker hold the task and run it again as the policy says; return if the error is final."""
+    tries = unexpected_tries(task)
+    held_for = time.time() - getattr(task.request, HELD_SINCE, time.time())
     match kind(error):
         case Kind.PERMANENT:
             return
         case Kind.UNEXPECTED:
-            # Not those of the message: RabbitMQ's `x-death` in them would keep it from waiting a second time.
-            headers = request.as_execution_options()["headers"]
-            tries = headers.get(_TRIES, 0)
             if tries >= UNEXPECTED_TRIES:
                 return
-            options["headers"] = {**headers, _TRIES: tries + 1}
-    raise task.retry(exc=error, **options) from error
+            wait = Wait(backoff(tries), tries + 1)
+        case Kind.TRANSIENT:
+            # As long again as it has waited already.
+            wait = Wait(random.uniform(0.5, 1) * min(max(1, held_for), HELD_LIMIT), tries)  # noqa: S311  # jitter
+    if held_for > HOLD_LIMIT:
+        _send_again(task, error, wait, countdown=0)
+    _hold(task, error, wait)
+
+
+def try_later(task: Task[..., None], error: Exception) -> None:
+    """Send the task again as the policy says, to wait in the broker; return if the error is final."""
+    tries = unexpected_tries(task)
+    match kind(error):
+        case Kind.PERMANENT:
+            return
+        case Kind.UNEXPECTED:
+            if tries >= UNEXPECTED_TRIES:
+                return
+            tries += 1
+    wait = Wait(backoff(task.request.retries), tries)
+    _send_again(task, error, wait, countdown=int(wait.seconds))
+
+
+def unexpected_tries(task: Task[..., None]) -> int:
+    """Return how often the task has failed in a way nobody foresaw."""
+    return int(getattr(task.request, TRIES, 0))
+
+
+def _send_again(task: Task[..., None], error: Exception, wait: Wait, *, countdown: int) -> None:
+    """Raise what ends this run: Retry, or Held if no queue has taken the new message."""
+    # Without what brokers add: RabbitMQ lets nothing wait again that has waited before by its `x-death`.
+    headers: dict[str, Any] = {
+        name: value
+        for name, value in (task.request.headers or {}).items()
+        if not name.startswith("x-") and name != HELD_SINCE
+    }
+    headers[TRIES] = wait.tries
+    try:
+        raise task.retry(exc=error, countdown=countdown, headers=headers) from error
+    except Reject as refused:
+        # Celery would make a dead letter of it.
+        _hold(task, refused.args[0], wait)
+
+
+def _hold(task: Task[..., None], error: Exception, wait: Wait) -> None:
+    _log.warning(
+        "task.held", task=task.name, error=type(error).__name__, detail=str(error), seconds=wait.seconds
+    )
+    raise Held(type(error).__name__, wait) from None
