@@ -213,7 +213,20 @@ def _queue(name: str) -> Queue:
 
 
 #: What no task could take: crash loops, unknown tasks. Nothing consumes it; an operator looks at it.
-dead_queue = Queue("dead", _dead_exchange, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
+dead_queue = Queue(
+    "dead-letters",
+    _dead_exchange,
+    routing_key="#",
+    queue_arguments={
+        "x-queue-type": "quorum",
+        # Where an operator's policy bounds it, what comes next waits in its own queue; the oldest stays.
+        "x-overflow": "reject-publish",
+        # Each look is a delivery, and RabbitMQ 4 drops what was delivered 20 times unless told otherwise.
+        "x-delivery-limit": 1_000_000_000,
+    },
+)
+#: The dead queue of earlier versions, without those arguments; what lies in it is moved.
+former_dead_queue = Queue("dead", _dead_exchange, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
 task_queues = [_queue("events"), _queue("fulfilment"), _queue("handlers"), _queue("recovery")]
 task_default_queue = "fulfilment"
 task_default_exchange = _exchange.name

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from amqp import spec
-from kombu import Connection, Producer
+from kombu import Connection, Producer, Queue
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from celeryconfig import CONFIRM_TIMEOUT, dead_queue, task_queues
+from celeryconfig import CONFIRM_TIMEOUT, dead_queue, former_dead_queue, task_queues
 from tasks.celery import app
 
 #: What a broker adds to a message's headers; without it the message counts as a new one.
@@ -27,6 +26,7 @@ _ADDED = (
     "x-acquired-count",
     "redelivered",
 )
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _QUEUES = {queue.name: queue for queue in task_queues}
 
 
@@ -108,20 +108,27 @@ class DeadMessage:
             raise NotReplayable(f"Message {self.id} came from {self.queue!r}, no queue of ours; discard it.")
         queue = _QUEUES[self.queue]
         headers = {name: value for name, value in self._headers.items() if not name.startswith(_ADDED)}
+        self._move(producer, queue, headers, exchange=queue.exchange, routing_key=queue.routing_key)
+
+    def move(self, producer: Producer, queue: Queue) -> None:
+        """Publish it to another queue as it is, and take it out of this one."""
+        self._move(producer, queue, dict(self._headers), exchange="", routing_key=queue.name)
+
+    def _move(self, producer: Producer, queue: Queue, headers: dict[str, Any], **address: Any) -> None:
         if not self.message.errors:
             # kombu has already decompressed the body.
             headers.pop("compression", None)
         kept = ("correlation_id", "reply_to", "priority", "message_id", "type")
         producer.publish(
             self._body,
-            exchange=queue.exchange,
-            routing_key=queue.routing_key,
             declare=[queue],
             headers=headers,
             content_type=self.message.content_type or "application/data",
             content_encoding=self.message.content_encoding or "binary",
             retry=False,
             confirm_timeout=CONFIRM_TIMEOUT,
+            mandatory=True,
+            **address,
             **{name: self.message.properties[name] for name in kept if self.message.properties.get(name)},
         )
         self.message.ack()
@@ -163,24 +170,29 @@ def dead_messages() -> Iterator[tuple[list[DeadMessage], Producer]]:
     """
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(CONFIRM_TIMEOUT))
+        producer = Producer(connection)
+        _empty_former(connection, producer)
         queue = dead_queue(connection.default_channel)
         queue.declare()
         held = []
         try:
             while message := queue.get(accept=app.conf.accept_content):
                 held.append(DeadMessage(message))
-            yield held, Producer(connection)
+            # The broker's order changes with each look.
+            yield sorted(held, key=lambda each: (each.died_at or _LONG_AGO, each.id)), producer
         finally:
             # Over a broken connection the broker takes them back by itself.
             with suppress(*connection.connection_errors, *connection.channel_errors):
                 for each in reversed(held):
                     if not each.message.acknowledged:
-                        _give_back(connection, each.message)
+                        each.message.requeue()
 
 
-def _give_back(connection: Connection, message: Any) -> None:
-    if connection.transport.driver_type == "amqp":
-        # RabbitMQ counts a reject as a failed delivery, and from version 4 drops what failed 20 times.
-        message.channel.send_method(spec.Basic.Nack, "Lbb", (message.delivery_tag, False, True))
-    else:
-        message.requeue()
+def _empty_former(connection: Connection, producer: Producer) -> None:
+    """Move what an earlier version has left in its dead queue."""
+    # RabbitMQ closes a channel that asks for a queue that is not there.
+    with connection.channel() as channel, suppress(*connection.channel_errors):
+        former = former_dead_queue(channel)
+        former.queue_declare(passive=True)
+        while message := former.get(accept=app.conf.accept_content):
+            DeadMessage(message).move(producer, dead_queue)

@@ -68,8 +68,9 @@ def replay_messages(names: Collection[str]) -> int:
                 except Exception as error:
                     if kind(error) is not Kind.TRANSIENT:
                         raise
+                    reason = str(error) or type(error).__name__
                     raise click.ClickException(
-                        f"The broker has not confirmed ({error}). {replayed} of its messages were replayed; "
+                        f"The broker has not confirmed ({reason}). {replayed} of its messages were replayed; "
                         "the others are still there: replay again when it is back."
                     ) from None
                 replayed += 1
