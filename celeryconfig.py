@@ -40,9 +40,13 @@ DELIVERY_LIMIT = 20
 
 
 def _check_broker_url(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
-    if url and (parts.scheme not in {"amqp", "amqps", "redis", "rediss"} or not parts.hostname):
-        raise ValueError("expected amqp://, amqps://, redis:// or rediss:// with a host, or nothing at all")
+    for address in url.get_secret_value().split(";"):
+        parts = urlsplit(address)
+        if url and (parts.scheme not in {"amqp", "amqps", "redis", "rediss"} or not parts.hostname):
+            raise ValueError(
+                "expected amqp://, amqps://, redis:// or rediss:// with a host, several separated by ;, "
+                "or nothing at all"
+            )
     return url
 
 
@@ -153,6 +157,15 @@ def _variable(settings: type[BaseSettings], location: tuple[int | str, ...]) -> 
 _url = next((os.environ[name] for name in BROKER_VARIABLES if os.environ.get(name)), "")
 _scheme = urlsplit(_url).scheme
 
+# kombu loads a transport by its name, so neither side imports it.
+TRANSPORT_ALIASES.update(
+    amqp="tasks.rabbitmq_transport:Transport",
+    amqps="tasks.rabbitmq_transport:SSLTransport",
+    redis="tasks.redis_transport:RedisTransport",
+    rediss="tasks.redis_transport:RedisTransport",
+    embedded="tasks.embedded_broker:Transport",
+)
+
 broker_transport_options: dict[str, Any]
 if _scheme.startswith("amqp"):
     broker_url = _url
@@ -172,14 +185,12 @@ elif _scheme.startswith("redis"):
         "socket_keepalive": True,
     }
 else:
-    # kombu loads a transport by its name, so neither side imports it.
-    TRANSPORT_ALIASES["embedded"] = "tasks.embedded_broker:Transport"
     broker_url = "embedded://localhost"
     broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
 
 broker_connection_timeout = 3
-# Seconds: a connection that died without a word is noticed after two of these.
-broker_heartbeat = 30
+# Seconds: a connection that died without a word is noticed after two of these, by both ends.
+broker_heartbeat = 10
 # A worker that starts before its broker waits for it, as it does when the broker goes away later.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -281,9 +292,6 @@ worker_hijack_root_logger = False
 # Flower lives on these.
 worker_send_task_events = True
 task_send_sent_event = True
-# A worker that comes back at once under its old name must find its control queue free.
-control_queue_durable = True
-control_queue_exclusive = False
 
 # ---------------------------------------------------------------- beat
 

@@ -6,21 +6,12 @@ from celery import Celery
 
 from celeryconfig import CONFIRM_TIMEOUT, INTAKE_TASK
 
-#: Seconds after which a socket that moves no byte counts as dead. A broker that blocks its publishers
-#: (a memory alarm) would otherwise hold the publishing thread without end.
-_STALL_TIMEOUT = 3
-
 
 class Broker:
     """Speaks to the broker that `celeryconfig` names, by Celery's public API."""
 
     def __init__(self) -> None:
         self._app = Celery("receiver", config_source="celeryconfig", set_as_current=False)
-        if self._app.conf.broker_url.startswith("amqp"):
-            self._app.conf.broker_transport_options |= {
-                "read_timeout": _STALL_TIMEOUT,
-                "write_timeout": _STALL_TIMEOUT,
-            }
 
     def publish(self, events: Sequence[dict[str, str]]) -> None:
         """Return once the broker holds the events as one message; raise whatever kept it from that."""
@@ -30,9 +21,11 @@ class Broker:
             # What logs and monitors show in place of the events, which hold personal data.
             argsrepr=f"<{len(events)} events>",
             confirm_timeout=CONFIRM_TIMEOUT,
+            # A confirm alone would also mean that no queue is there to take it.
+            mandatory=True,
         )
 
     def reach(self) -> None:
         """Return if the broker answers; raise whatever keeps it from that."""
         with self._app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=_STALL_TIMEOUT)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(CONFIRM_TIMEOUT))

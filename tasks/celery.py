@@ -7,17 +7,32 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging
 from sqlalchemy import Engine
 
-from celeryconfig import dead_queue, task_queues
-from tasks import redis_transport
 from tasks.catalog import Catalog, CatalogError
 from tasks.database import connect
 from tasks.price_list import PriceList
+from tasks.queues import Queues
 from tasks.settings import Settings
 from tasks.shutdown import OrderlyStop
 
 settings = Settings.load()
-redis_transport.install()
-app = Celery("tasks", config_source="celeryconfig", task_cls="tasks.retries:ReliableTask")
+
+
+class Application(Celery):
+    """Celery's, whose plain connections, such as Flower's, notice that the broker has fallen silent."""
+
+    def connection(self, *arguments: Any, **options: Any) -> Any:
+        """Return a connection with a heartbeat."""
+        options.setdefault("heartbeat", self.conf.broker_heartbeat)
+        return super().connection(*arguments, **options)
+
+
+app = Application(
+    "tasks",
+    config_source="celeryconfig",
+    task_cls="tasks.retries:ReliableTask",
+    control="tasks.monitoring:Control",
+    events="tasks.monitoring:Events",
+)
 
 
 @cache
@@ -57,17 +72,6 @@ class PriceListWatch(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Look every second; the timer is the worker's, so it outlives a connection to the broker."""
         worker.timer.call_repeatedly(1.0, price_list().look)
-
-
-class Queues(bootsteps.StartStopStep):
-    """Declares what this worker does not consume: the dead queue, and what it leaves to another worker."""
-
-    requires = ("celery.worker.consumer.connection:Connection",)
-
-    def start(self, consumer: Any) -> None:
-        """Declare it on every connection: the broker may be a new one."""
-        for queue in (dead_queue, *task_queues):
-            queue(consumer.connection.default_channel).declare()
 
 
 app.steps["worker"].add(PriceListWatch)

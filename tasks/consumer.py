@@ -20,6 +20,26 @@ class Consumer(CeleryConsumer):
     connection_errors: tuple[type[Exception], ...]
     channel_errors: tuple[type[Exception], ...]
 
+    class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc,valid-type]  # unknown to the stubs
+        """Celery's steps, but the one that visits every address of a cluster and waits for each dead one."""
+
+        default_steps = [  # noqa: RUF012  # Celery's attribute
+            step for step in CeleryConsumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+        ]
+
+    def __init__(self, *arguments: Any, worker_options: Any = None, **options: Any) -> None:
+        # Workers need nothing of each other, and waiting for their answers at the start has no end when the
+        # connection falls silent.
+        alone = {**(worker_options or {}), "without_mingle": True, "without_gossip": True}
+        super().__init__(*arguments, **{**options, "worker_options": alone})
+
+    def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
+        """Return the connection of monitors' events, whose confirm nobody waits for."""
+        unconfirmed = {"confirm_publish": False}
+        return self.ensure_connected(
+            self.app.connection_for_write(url=url, heartbeat=heartbeat, transport_options=unconfirmed)
+        )
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Refuse what no serializer can read."""
         self._refuse(message, exc)

@@ -16,6 +16,7 @@ from kombu.transport import virtual
 from kombu.utils.scheduling import FairCycle
 
 from tasks.broker_file import BrokerFile, QueueLimits, open_file
+from tasks.mandatory import Mandatory
 from tasks.polling import INTERVAL, Polling
 
 #: Seconds between two sweeps; until a temporary queue that states no expiry counts as abandoned.
@@ -23,7 +24,7 @@ _SWEEP_INTERVAL = 1.0
 _DEFAULT_EXPIRES = 60.0
 
 
-class Channel(virtual.Channel):
+class Channel(Mandatory, virtual.Channel):
     """Routes, takes and acknowledges messages, and owns what it has taken."""
 
     supports_fanout = True

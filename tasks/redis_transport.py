@@ -1,4 +1,4 @@
-"""The transport of `redis://` in a worker: kombu's, with what it lacks to keep a promise.
+"""The transport of `redis://` and `rediss://`: kombu's, with what it lacks to keep a promise.
 
 kombu takes a message out of Redis first and notes it there as unacknowledged afterwards: one that reaches a
 worker which is killed in between is gone. A Redis without memory refuses the note, and any transaction, too.
@@ -13,12 +13,13 @@ from functools import partial
 from queue import Empty
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.exceptions import OutOfMemoryError
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue, task_queues
+from tasks.mandatory import Mandatory
 from tasks.polling import INTERVAL, Polling
 
 _QUEUES = {queue.name for queue in task_queues}
@@ -104,7 +105,7 @@ class RedisQoS(redis.QoS):
             self.channel.give_back(tag, bytes_to_str(held), "LPUSH" if leftmost else "RPUSH")
 
 
-class RedisChannel(redis.Channel):
+class RedisChannel(Mandatory, redis.Channel):
     """kombu's, with a dead-letter queue and a delivery limit, of which Redis has neither."""
 
     QoS = RedisQoS
@@ -281,7 +282,7 @@ class _Poller(redis.MultiChannelPoller):
 
 
 class RedisTransport(Polling, redis.Transport):
-    """The transport of `redis://` and `rediss://` in a worker."""
+    """The transport of `redis://` and `rediss://`."""
 
     Channel = RedisChannel
     cycle: _Poller
@@ -296,8 +297,3 @@ class RedisTransport(Polling, redis.Transport):
         """Deliver what waits, as far as the consumers may take it."""
         while self.cycle.deliver_next():
             pass
-
-
-def install() -> None:
-    """Make Celery use it."""
-    TRANSPORT_ALIASES.update(dict.fromkeys(["redis", "rediss"], f"{__name__}:RedisTransport"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import serve
-from tests.services import answers
+from tests.services import answers, missing
 from tests.stack import ROOT, Stack, procfile
 from tests.waiting import wait_until
 
@@ -20,9 +20,17 @@ from tests.waiting import wait_until
 def commands(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the folder with the commands of what requirements.txt installs, and of nothing else."""
     place = tmp_path_factory.mktemp("production") / "venv"
-    venv.create(place)
+    venv.create(place, symlinks=True)
     install = ["install", "--quiet", "--require-hashes", "-r", "requirements.txt"]
-    subprocess.run([sys.executable, "-m", "pip", "--python", place, *install], cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--python", place, *install],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        missing(f"requirements.txt cannot be installed: {done.stderr[-1000:]}")
     return str(place / "bin")
 
 

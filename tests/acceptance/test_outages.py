@@ -49,7 +49,7 @@ def _survive(stack: Stack, broker: Server) -> None:
         log=lambda: stack.log("worker"),
     )
     assert stack.wallet("during") == []
-    assert stack.get("/readyz") == 200
+    wait_until(lambda: stack.get("/readyz") == 200, seconds=5, what="the receiver is ready")
 
 
 def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> None:

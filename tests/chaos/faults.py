@@ -20,6 +20,7 @@ from kombu import Connection
 from redis import Redis
 from sqlalchemy import text
 
+from celeryconfig import dead_queue
 from tests.chaos.poison import POISON
 from tests.chaos.result import dead_handlers, granted, slowest_grant
 from tests.chaos.scene import Scene
@@ -28,6 +29,9 @@ from tests.stack import ROOT
 from tests.waiting import wait_until
 
 Fault = Callable[[Scene], int]
+#: As many payments as a worker may have under way: what was committed just then may still come to light.
+_UNDER_WAY = 16
+_HANDLERS = Path(__file__).parent
 #: What the poisonous handlers are registered for.
 _POISONED = ("KYC Failure", "KYC Created", "KYC Success")
 
@@ -115,21 +119,70 @@ class Stall:
         return injected
 
 
+def silence_connections(scene: Scene) -> int:
+    """Let every connection to broker and database fall silent without an end, as a firewall does; twice.
+
+    Fulfilment must go on, and the second time SIGTERM must end everything.
+    """
+    _pass(scene, 3)
+    injected = sum(proxy.silence() for proxy in scene.proxies)
+    _expect_grants(scene, within=60)
+    injected += sum(proxy.silence() for proxy in scene.proxies)
+    _pass(scene, 1)
+    scene.notes.append(f"SIGTERM took {_stop(scene):.1f} s meanwhile")
+    return injected
+
+
+def kill_nodes(scene: Scene) -> int:
+    """Kill the node that leads the queue, and once it is back the one that the worker is connected to.
+
+    Fulfilment must go on each time, and SIGTERM must end everything while a node is away.
+    """
+    _pass(scene, 3)
+    for find in (scene.cluster.leader, lambda queue: scene.cluster.consuming(queue)[0]):
+        scene.cluster.wait_in_sync()
+        node = find("events")
+        node.stop(signal.SIGKILL)
+        _expect_grants(scene, within=15)
+        scene.notes.append(f"SIGTERM took {_stop(scene):.1f} s while a node was away")
+        # Here the processes' own start counts, too.
+        _expect_grants(scene, within=45)
+        node.start()
+    return 2
+
+
+def _expect_grants(scene: Scene, *, within: float) -> None:
+    """Wait until more is granted than was under way."""
+    before, began = granted(scene.engine), time.monotonic()
+    while granted(scene.engine) < before + _UNDER_WAY:
+        assert time.monotonic() < began + within, f"fulfilment does not go on within {within:g} s"
+        _pass(scene, 0.2)
+    scene.notes.append(f"fulfilment went on within {time.monotonic() - began:.1f} s")
+
+
 @dataclass(frozen=True)
 class MemoryAlarm:
-    """Makes RabbitMQ block its publishers for `seconds`."""
+    """Makes RabbitMQ block its publishers for `seconds`, while a handler wants to be tried again."""
 
-    seconds: float = 15
+    seconds: float = 180
 
     def __call__(self, scene: Scene) -> int:
-        """Break it in the middle of the traffic."""
-        _pass(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        """Break it in the middle of the traffic; nothing may become a dead message for it."""
+        scene.stack.kill("worker")
+        scene.stack.write_handlers(_HANDLERS.joinpath("impatient_handlers.py").read_text())
+        scene.stack.start_process("worker")
+        for _ in range(_UNDER_WAY):
+            scene.stack.trigger("KYC Created")
+        _pass(scene, max(5, (scene.load.seconds - self.seconds) / 2))
         broker = scene.servers["broker"]
         rabbitmqctl(broker, "set_vm_memory_high_watermark", "absolute", "1MB")
         began = time.monotonic()
         _pass(scene, self.seconds)
         _expect(scene, began, time.monotonic(), 503)
         rabbitmqctl(broker, "set_vm_memory_high_watermark", "0.4")
+        _pass(scene, 10)
+        with Connection(scene.stack.environment["BROKER_URL"]) as connection:
+            assert _dead_messages(connection) == 0, "there are false dead messages"
         return 1
 
 
@@ -256,7 +309,7 @@ def poison(scene: Scene) -> int:
 def poison_handlers(scene: Scene) -> int:
     """Give the product a merchant's handlers that do the same; fulfilment must go on beside them."""
     scene.stack.kill("worker")
-    scene.stack.write_handlers(Path(__file__).with_name("poisonous_handlers.py").read_text())
+    scene.stack.write_handlers(_HANDLERS.joinpath("poisonous_handlers.py").read_text())
     scene.stack.start_process("worker")
     began = datetime.now(UTC)
     for event_type in _POISONED:
@@ -278,7 +331,8 @@ def _send(scene: Scene, task: str) -> None:
 
 
 def _dead_messages(connection: Connection) -> int:
-    found = connection.default_channel.queue_declare("dead", passive=True)  # type: ignore[attr-defined]  # AMQP's
+    queue = dead_queue.name
+    found = connection.default_channel.queue_declare(queue, passive=True)  # type: ignore[attr-defined]  # AMQP's
     return int(found.message_count)
 
 
@@ -295,6 +349,23 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return process.poll() is not None
 
 
+def _stop(scene: Scene) -> float:
+    """Send SIGTERM to every process and start them again; return the seconds until the last has ended."""
+    began = time.monotonic()
+    for process in scene.stack.processes.values():
+        os.killpg(process.pid, signal.SIGTERM)
+    for name, process in scene.stack.processes.items():
+        wait_until(
+            partial(_has_ended, process),
+            seconds=25,
+            what=f"{name} has ended after SIGTERM",
+            log=partial(scene.stack.log, name),
+        )
+    took = time.monotonic() - began
+    scene.stack.restart_ended()
+    return took
+
+
 def stop_everything(scene: Scene) -> int:
     """Send SIGTERM to every process at once, as Heroku does, and start them again; errors in a log fail."""
     injected = 0
@@ -303,17 +374,8 @@ def stop_everything(scene: Scene) -> int:
         # Celery itself logs an error when the signal comes while its processes are still starting.
         started = partial(_has_started, scene, injected + 1)
         wait_until(started, seconds=30, what="the worker is ready", log=partial(scene.stack.log, "worker"))
-        for process in scene.stack.processes.values():
-            os.killpg(process.pid, signal.SIGTERM)
+        _stop(scene)
         injected += 1
-        for name, process in scene.stack.processes.items():
-            wait_until(
-                partial(_has_ended, process),
-                seconds=25,
-                what=f"{name} has ended after SIGTERM",
-                log=partial(scene.stack.log, name),
-            )
-        scene.stack.restart_ended()
     for name in scene.stack.processes:
         lines = _COLOUR.sub("", scene.stack.log(name)).splitlines()
         faulty = [line for line in lines if _FAULTY_LINE.search(line)]

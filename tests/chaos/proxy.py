@@ -1,4 +1,4 @@
-"""A TCP proxy between the product and a server, whose connections can be cut or stalled."""
+"""A TCP proxy between the product and a server, whose connections can be cut, stalled or silenced."""
 
 import asyncio
 import random
@@ -19,6 +19,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._doomed: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
         self._clients: set[asyncio.StreamWriter] = set()
         self._moving = asyncio.Event()
 
@@ -60,6 +61,11 @@ class Proxy:
         """Let everything through that was held up."""
         self._loop.call_soon_threadsafe(self._moving.set)
 
+    def silence(self) -> int:
+        """Swallow whatever the connections that exist still send, without closing them; return how many."""
+        self._silent.update(silenced := tuple(self._clients))
+        return len(silenced)
+
     async def _connect(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         try:
             from_server, server = await asyncio.open_connection("127.0.0.1", self._target)
@@ -78,6 +84,7 @@ class Proxy:
                 end.close()
         self._clients.discard(client)
         self._doomed.discard(client)
+        self._silent.discard(client)
 
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, client: asyncio.StreamWriter
@@ -85,6 +92,8 @@ class Proxy:
         with suppress(OSError):
             while chunk := await source.read(65_536):
                 await self._moving.wait()
+                if client in self._silent:
+                    continue
                 if client in self._doomed:
                     sink.write(chunk[: len(chunk) // 2])
                     await sink.drain()

@@ -40,6 +40,7 @@ class Row:
         return f"{self.name} on {self.servers}"
 
 
+_ONE_NODE = (Servers.EMBEDDED, Servers.RABBITMQ, Servers.REDIS)
 _BROKER, _DATABASE = ("broker",), ("database",)
 ROWS = [
     Row("processes killed", Servers.EMBEDDED, faults.kill_processes),
@@ -57,13 +58,15 @@ ROWS = [
     ),
     Row("connections cut", Servers.RABBITMQ, faults.cut_connections, proxied=True),
     Row("connections stalled", Servers.RABBITMQ, faults.Stall(), seconds=40, proxied=True),
+    Row("connections silent", Servers.RABBITMQ, faults.silence_connections, seconds=60, proxied=True),
+    Row("nodes killed", Servers.CLUSTER, faults.kill_nodes, seconds=90),
     Row("memory alarm", Servers.RABBITMQ, faults.MemoryAlarm()),
     # What a killed worker held comes back after the visibility timeout.
     Row("memory full", Servers.REDIS, faults.MemoryFull(), recovery=440),
     Row("database read-only", Servers.RABBITMQ, faults.DatabaseReadOnly()),
     Row("disk full", Servers.EMBEDDED, faults.DiskFull(), disk=96),
     Row("disk read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96),
-    *(Row("everything stopped", servers, faults.stop_everything) for servers in Servers),
+    *(Row("everything stopped", servers, faults.stop_everything) for servers in _ONE_NODE),
     Row("poisonous tasks", Servers.RABBITMQ, faults.poison, seconds=120),
     *(
         Row("poisonous handlers", servers, faults.poison_handlers, seconds=90)

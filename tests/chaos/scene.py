@@ -12,7 +12,7 @@ from sqlalchemy import Engine, NullPool, create_engine
 
 from tests.chaos.load import Load
 from tests.chaos.proxy import Proxy
-from tests.services import Server, postgres, rabbitmq, redis
+from tests.services import RabbitMQCluster, Server, postgres, rabbitmq, rabbitmq_cluster, redis
 from tests.stack import Stack
 
 
@@ -22,6 +22,7 @@ class Servers(StrEnum):
     EMBEDDED = "embedded, SQLite"
     RABBITMQ = "RabbitMQ, PostgreSQL"
     REDIS = "Redis, PostgreSQL"
+    CLUSTER = "RabbitMQ cluster, PostgreSQL"
 
 
 @dataclass
@@ -33,11 +34,16 @@ class Scene:
     chance: random.Random
     #: To the database itself, past any proxy.
     engine: Engine
-    #: `broker` and `database`, but none on the embedded broker.
+    #: `database`, and `broker` or the nodes of a cluster; none on the embedded broker.
     servers: dict[str, Server]
     proxies: list[Proxy]
     #: What a fault has measured.
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def cluster(self) -> RabbitMQCluster:
+        """The nodes of the broker."""
+        return RabbitMQCluster({name: each for name, each in self.servers.items() if name != "database"})
 
 
 @contextmanager
@@ -47,8 +53,12 @@ def started(servers: Servers, folder: Path) -> Iterator[dict[str, Server]]:
         if servers is Servers.EMBEDDED:
             yield {}
             return
-        broker = rabbitmq if servers is Servers.RABBITMQ else redis
-        yield {"broker": exits.enter_context(broker(folder)), "database": exits.enter_context(postgres())}
+        if servers is Servers.CLUSTER:
+            brokers = exits.enter_context(rabbitmq_cluster(folder)).nodes
+        else:
+            run = rabbitmq if servers is Servers.RABBITMQ else redis
+            brokers = {"broker": exits.enter_context(run(folder))}
+        yield {**brokers, "database": exits.enter_context(postgres())}
 
 
 @contextmanager
@@ -63,8 +73,9 @@ def running(folder: Path, servers: Servers, ports: dict[str, int], *, disk: int 
             exits.enter_context(_file_system(folder / "disk", disk))
             environment["DATABASE_URL"] = f"sqlite:///{folder}/disk/coinflow.sqlite3"
             environment["EMBEDDED_BROKER_PATH"] = f"{folder}/disk/broker.sqlite3"
-        if servers is Servers.RABBITMQ:
-            environment["BROKER_URL"] = f"amqp://guest:guest@127.0.0.1:{ports['broker']}//"
+        if servers in {Servers.RABBITMQ, Servers.CLUSTER}:
+            brokers = [port for name, port in ports.items() if name != "database"]
+            environment["BROKER_URL"] = ";".join(f"amqp://guest:guest@127.0.0.1:{port}//" for port in brokers)
         if servers is Servers.REDIS:
             environment["BROKER_URL"] = f"redis://127.0.0.1:{ports['broker']}/0"
         if servers is not Servers.EMBEDDED:

@@ -19,6 +19,7 @@ from kombu.message import Message
 from kombu.transport import TRANSPORT_ALIASES
 
 from tasks.broker_file import BrokerFile, QueueLimits
+from tasks.mandatory import Unroutable
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
@@ -354,3 +355,17 @@ def test_a_worker_looks_at_once_after_a_task_and_leaves_its_loop_when_closed(
     assert [message.payload for message in taken] == ["first", "second"]
     connection.close()
     assert not loop.on_tick
+
+
+def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(
+    connect: Callable[..., Connection],
+) -> None:
+    connection = connect()
+    publish(connection, "first", mandatory=True)
+    WORK(connection.default_channel).delete()
+    with pytest.raises(Unroutable):
+        publish(connection, "second", mandatory=True)
+    publish(connection, "third", mandatory=True)
+    taken = WORK(connection.default_channel).get()
+    assert taken
+    assert taken.payload == "third"

@@ -12,6 +12,7 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue
+from tasks.mandatory import Unroutable
 from tasks.redis_transport import RedisTransport
 from tests.services import Server, redis
 
@@ -49,11 +50,11 @@ def connect(server: Server, client: Redis) -> Iterator[Callable[..., Connection]
         connection.release()
 
 
-def publish(connection: Connection, *bodies: object, queue: Queue = WORK) -> None:
+def publish(connection: Connection, *bodies: object, queue: Queue = WORK, **options: Any) -> None:
     with connection.channel() as channel:
         producer = Producer(channel, exchange=queue.exchange, routing_key=queue.routing_key)
         for body in bodies:
-            producer.publish(body, declare=[queue])
+            producer.publish(body, declare=[queue], **options)
 
 
 class Taking:
@@ -184,7 +185,7 @@ def test_a_redis_without_memory_takes_part_in_everything_but_publishing(
     again = Taking(connect(unacked_restore_throttle=1))
     again.all()
     assert {message.payload for message in taking.all()[4:] + again.all()} == {"requeued", "restored"}
-    assert client.llen("dead") == 1
+    assert client.llen(dead_queue.name) == 1
     with pytest.raises(connection.connection_errors):
         publish(connection, "new")
     client.config_set("maxmemory", 0)
@@ -198,7 +199,7 @@ def test_keys_may_have_a_prefix(connect: Callable[..., Connection], client: Redi
     first, other = Taking(connection).all()
     first.reject()
     other.ack()
-    assert client.llen("shop-dead") == 1
+    assert client.llen(f"shop-{dead_queue.name}") == 1
     assert client.hlen("shop-unacked") == client.zcard("shop-unacked_index") == 0
 
 
@@ -222,7 +223,7 @@ def test_what_is_no_message_of_kombus_can_be_refused(
     message.requeue()
     for again in Taking(connect()).all():
         again.reject()
-    assert client.llen("dead") == 1
+    assert client.llen(dead_queue.name) == 1
     assert held(client) == {}
     assert client.llen("work") == 0
 
@@ -244,3 +245,17 @@ def test_a_worker_looks_at_once_after_a_task_and_leaves_its_loop_when_closed(
     assert [message.payload for message in taking.taken] == ["first", "second"]
     connection.close()
     assert not [each for each in loop.on_tick if each.__name__ == "deliver_waiting"]
+
+
+def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(
+    connect: Callable[..., Connection], client: Redis
+) -> None:
+    connection = connect()
+    publish(connection, "first", mandatory=True)
+    client.flushall()
+    with pytest.raises(Unroutable):
+        publish(connection, "second", mandatory=True)
+    publish(connection, "third", mandatory=True)
+    taken = WORK(connection.default_channel).get()
+    assert taken
+    assert taken.payload == "third"

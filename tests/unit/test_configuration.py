@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings
 import celeryconfig
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
-from tasks.retries import BACKOFF_LIMIT
+from tasks.retries import BACKOFF_LIMIT, HELD_LIMIT, HOLD_LIMIT
 from tasks.settings import FlowerSettings
 from tests.stack import ROOT, procfile
 
@@ -48,11 +48,11 @@ PROMISES = {
     "broker_connection_max_retries": None,
     "broker_connection_retry_on_startup": True,
     "broker_connection_timeout": 3,
-    "broker_heartbeat": 30,
+    "broker_heartbeat": 10,
     "broker_native_delayed_delivery_queue_type": "quorum",
     "broker_pool_acquire_timeout": 3,
-    "control_queue_durable": True,
-    "control_queue_exclusive": False,
+    "control_queue_durable": False,
+    "control_queue_exclusive": True,
     "result_backend": None,
     "task_acks_late": True,
     "task_acks_on_failure": False,
@@ -88,8 +88,8 @@ def test_a_publish_waits_for_a_confirm_and_gives_up_before_the_receivers_answer_
 
 
 def test_redis_gives_nothing_back_that_is_still_held() -> None:
-    """A message may wait for its next try, then for a free process, and then it runs."""
-    longest = BACKOFF_LIMIT + 2 * celeryconfig.task_time_limit
+    """A message may be held or wait for its next try, then wait for a free process, and then it runs."""
+    longest = max(HOLD_LIMIT + HELD_LIMIT, BACKOFF_LIMIT) + 2 * celeryconfig.task_time_limit
     assert transport_options("redis://localhost")["visibility_timeout"] > longest
 
 
@@ -125,7 +125,15 @@ def test_every_queue_is_a_quorum_queue_with_a_dead_letter_exchange() -> None:
         assert queue.queue_arguments
         assert queue.queue_arguments["x-queue-type"] == "quorum"
         assert queue.queue_arguments["x-dead-letter-exchange"] == celeryconfig.dead_queue.exchange.name
-    assert celeryconfig.dead_queue.queue_arguments == {"x-queue-type": "quorum"}
+
+
+def test_the_dead_queue_lets_nothing_go() -> None:
+    arguments = celeryconfig.dead_queue.queue_arguments
+    assert arguments
+    assert arguments["x-queue-type"] == "quorum"
+    assert arguments["x-overflow"] == "reject-publish"
+    # RabbitMQ 3 takes no -1 for "without end", RabbitMQ 4 counts every look and drops after 20 by default.
+    assert arguments["x-delivery-limit"] >= 10**9
 
 
 def test_the_procfiles_worker_takes_every_queue() -> None:

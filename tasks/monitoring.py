@@ -1,0 +1,41 @@
+"""How monitors and remote control hang on the worker without holding it up."""
+
+import uuid
+from typing import Any
+
+from celery.app.control import Control as CeleryControl
+from celery.app.events import Events as CeleryEvents
+from celery.events import EventDispatcher
+from kombu import Queue
+from kombu.pidbox import Mailbox as KombuMailbox
+
+
+class Dispatcher(EventDispatcher):
+    """Sends monitors' events once: a worker that tried again without end would do nothing else."""
+
+    def _publish(self, event: Any, producer: Any, routing_key: str, **_options: Any) -> None:
+        super()._publish(event, producer, routing_key)  # type: ignore[misc]  # unknown to the stubs
+
+
+class Events(CeleryEvents):
+    """Celery's, with our dispatcher."""
+
+    dispatcher_cls = f"{__name__}:Dispatcher"
+
+
+class Mailbox(KombuMailbox):
+    """Where remote control reaches a worker: a queue of its connection's own, which ends with it.
+
+    A queue that outlived it would lie on one node of a cluster and could not be declared while that is away;
+    one under the worker's name would still belong to a connection that nobody has noticed to be dead.
+    """
+
+    def get_queue(self, hostname: str) -> Queue:
+        """Return a queue that no other connection has."""
+        return super().get_queue(f"{hostname}.{uuid.uuid4()}")
+
+
+class Control(CeleryControl):
+    """Celery's, with our mailbox."""
+
+    Mailbox = Mailbox

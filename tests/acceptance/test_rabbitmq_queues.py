@@ -1,0 +1,160 @@
+"""What an operator does to RabbitMQ's queues loses nothing that was answered 200."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from kombu import Connection, Producer, Queue
+from sqlalchemy import make_url
+
+from celeryconfig import dead_queue, former_dead_queue
+from tests.operator import Operator
+from tests.services import Server, postgres_database, rabbitmq, rabbitmqctl
+from tests.services.postgres_server import POSTGRES
+from tests.stack import Stack
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture
+def stack(broker: Server, tmp_path: Path) -> Iterator[Stack]:
+    with postgres_database() as database:
+        address = f"amqp://guest:guest@127.0.0.1:{broker.port}//"
+        with Stack(tmp_path, {"BROKER_URL": address, "DATABASE_URL": database}) as stack:
+            stack.release()
+            yield stack
+
+
+@pytest.fixture
+def dead_letters(stack: Stack) -> Iterator[Operator]:
+    operator = Operator(stack)
+    yield operator
+    operator.leave()
+
+
+def deliver(stack: Stack, wallet: str, times: int) -> int:
+    """Deliver so many payments one after the other; return how many were answered 200."""
+    accepted = 0
+    for number in range(times):
+        sent = stack.trigger("Settled", "--item", "sword", "--wallet", wallet, exit_code=None)
+        assert sent["answers"].keys() <= {"200", "503"}, number
+        accepted += sent["answers"].get("200", 0)
+    return accepted
+
+
+def test_a_deleted_queue_is_declared_anew_and_what_is_answered_200_is_granted(stack: Stack) -> None:
+    stack.start("web", "worker")
+    assert deliver(stack, "before", 1) == 1
+    wait_until(lambda: stack.wallet("before"), seconds=20, what="a first sword")
+    stack.kill("worker")
+    with Connection(stack.environment["BROKER_URL"]) as connection:
+        for queue in ("events", "fulfilment"):
+            Queue(queue, channel=connection.default_channel).delete()
+    accepted = deliver(stack, "after", 20)
+    assert accepted
+    stack.start("worker")
+    wait_until(lambda: len(stack.wallet("after")) == accepted, seconds=30, what="each is granted")
+
+
+def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Operator) -> None:
+    stack.start("worker")
+    dead_letters.run("app.send_task('no.such.task', queue='events')")
+    dead_letters.run("app.send_task('no.other.task', queue='events')")
+    wait_until(lambda: len(dead_letters("list")) == 2, seconds=20, what="both are dead letters")
+    seen = dead_letters("list")
+    for _ in range(25):
+        assert dead_letters("list") == seen
+    for _ in range(3):
+        with Connection(stack.environment["BROKER_URL"]) as connection:
+            assert dead_queue(connection.default_channel).get()
+            # It breaks while it looks.
+            connection.transport.close_connection(connection.connection)
+    wait_until(lambda: dead_letters("list") == seen, seconds=10, what="both are given back")
+    for letter in seen:
+        dead_letters("discard", letter["id"])
+    assert dead_letters("list") == []
+
+
+def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
+    stack: Stack, dead_letters: Operator
+) -> None:
+    with Connection(stack.environment["BROKER_URL"]) as connection:
+        former = former_dead_queue(connection.default_channel)
+        former.declare()
+        dead_letters.run("app.send_task('an.old.task', queue='events')")
+        stack.start("worker")
+        wait_until(lambda: dead_letters("list"), seconds=20, what="it is a dead letter")
+        assert former.get() is None, "it dies into the new queue alone"
+        Producer(connection).publish({}, exchange="", routing_key="dead", headers={"task": "an.older.task"})
+        letters = dead_letters("list")
+        assert {each["handler"] for each in letters} == {"an.old.task", "an.older.task"}
+        assert former.get() is None
+    for each in letters:
+        dead_letters("discard", each["id"])
+
+
+@pytest.fixture
+def bounded(broker: Server) -> Iterator[None]:
+    """Bound every queue to eight messages, as hosted plans bound theirs to 10,000."""
+    # RabbitMQ tries a refused dead letter again after three minutes.
+    retry = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000)."
+    rabbitmqctl(broker, "eval", retry)
+    rabbitmqctl(broker, "set_policy", "bounded", ".*", '{"max-length": 8}', "--apply-to", "queues")
+    yield
+    rabbitmqctl(broker, "clear_policy", "bounded")
+
+
+@pytest.mark.usefixtures("bounded")
+def test_where_every_queue_is_bounded_a_database_that_refuses_loses_nothing(
+    stack: Stack, dead_letters: Operator
+) -> None:
+    with psycopg.connect(stack.environment["DATABASE_URL"], autocommit=True) as database:
+        database.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$no$$; END'"
+        )
+        database.execute("CREATE TRIGGER refuse BEFORE INSERT ON events EXECUTE FUNCTION refuse()")
+        stack.start("web", "worker")
+        accepted = deliver(stack, "refused", 30)
+        assert accepted >= 8
+        wait_until(
+            lambda: dead_letters("list"),
+            seconds=60,
+            what="the first dead letter",
+            log=lambda: stack.log("worker"),
+        )
+        accepted += deliver(stack, "refused", 30)
+        database.execute("DROP TRIGGER refuse ON events")
+
+    def are_granted() -> bool:
+        # It is refused where the queue is full, and takes its turn.
+        dead_letters("replay", "--all", exit_code=None)
+        return len(stack.wallet("refused")) == accepted
+
+    wait_until(are_granted, seconds=60, what="each is granted", log=lambda: stack.log("worker"))
+
+
+@pytest.mark.usefixtures("bounded")
+def test_where_every_queue_is_bounded_a_database_that_is_away_loses_nothing(
+    stack: Stack, dead_letters: Operator
+) -> None:
+    name = make_url(stack.environment["DATABASE_URL"]).database
+    stack.start("web", "worker")
+    with psycopg.connect(POSTGRES, autocommit=True) as server:
+        server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        accepted = deliver(stack, "away", 30)
+        assert accepted >= 8
+        server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    wait_until(
+        lambda: len(stack.wallet("away")) == accepted,
+        seconds=30,
+        what="each is granted",
+        log=lambda: stack.log("worker"),
+    )
+    assert dead_letters("list") == []

@@ -1,0 +1,12 @@
+"""A merchant's `tasks/handlers.py` whose other side is never there."""
+
+from typing import Any
+
+from tasks.errors import TransientError
+from tasks.event import Event
+from tasks.routing import on
+
+
+@on("KYC Created")
+def is_never_through(event: Event[Any]) -> None:  # noqa: ARG001  # a handler's signature
+    raise TransientError

@@ -1,0 +1,90 @@
+"""What a publish to RabbitMQ promises: a queue holds the message, and no wait is without an end."""
+
+import time
+from collections.abc import Iterator
+
+import kombu.exceptions
+import pytest
+from kombu import Connection, Exchange, Producer, Queue
+
+import celeryconfig  # noqa: F401  # names the transport
+from tasks.mandatory import Unroutable
+from tasks.rabbitmq_transport import STALL_TIMEOUT
+from tests.chaos.proxy import Proxy
+from tests.services import Server, rabbitmq
+from tests.waiting import wait_until
+
+THINGS = Queue("things", Exchange("things", type="topic"), routing_key="things")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(broker: Server) -> Iterator[Proxy]:
+    with Proxy(broker.port) as proxy:
+        yield proxy
+
+
+def connect(port: int) -> Connection:
+    options = {"confirm_publish": True}
+    return Connection(f"amqp://guest:guest@127.0.0.1:{port}//", transport_options=options)
+
+
+def publish(connection: Connection, *, retry: bool = False) -> None:
+    producer = Producer(connection)
+    producer.publish(
+        {},
+        exchange="things",
+        routing_key="things",
+        declare=[THINGS],
+        mandatory=True,
+        confirm_timeout=0.5,
+        retry=retry,
+        retry_policy={"max_retries": 1, "interval_start": 0},
+    )
+
+
+def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(broker: Server) -> None:
+    with connect(broker.port) as connection:
+        publish(connection)
+        for retry in (False, True):
+            queue = THINGS(connection.default_channel)
+            queue.delete()
+            if retry:
+                publish(connection, retry=True)
+            else:
+                with pytest.raises(Unroutable):
+                    publish(connection)
+                publish(connection)
+            assert queue.get()
+
+
+def test_a_confirm_that_comes_too_late_confirms_no_other_publish(proxy: Proxy, broker: Server) -> None:
+    with connect(proxy.port) as connection, connect(broker.port) as direct:
+        publish(connection)
+        queue = THINGS(direct.default_channel)
+        queue.purge()
+        proxy.stall()
+        with pytest.raises(TimeoutError):
+            publish(connection)
+        proxy.resume()
+        wait_until(queue.get, seconds=10, what="the first message has arrived")
+        proxy.stall()
+        with pytest.raises((TimeoutError, kombu.exceptions.OperationalError)):
+            publish(connection)
+        proxy.resume()
+
+
+def test_no_wait_for_a_silent_broker_is_without_an_end(proxy: Proxy) -> None:
+    connection = connect(proxy.port)
+    queue = THINGS(connection.default_channel)
+    proxy.silence()
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        queue.declare()
+    connection.release()
+    assert time.monotonic() - began < STALL_TIMEOUT + 1
