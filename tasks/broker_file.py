@@ -8,12 +8,13 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.broker_owners import Owners
+from tasks.shared_file import SharedFile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS queues (
@@ -65,56 +66,13 @@ class Taken(NamedTuple):
     deliveries: int
 
 
-class BrokerFile:
+class BrokerFile(SharedFile):
     """A process's access to the file. Its methods raise sqlite3.OperationalError."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        super().__init__(path, _SCHEMA)
         self.process = os.getpid()
-        self._path = path
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
         self.owners = Owners(path.with_name(f"{path.name}.owners"))
-
-    @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """Write in one transaction; a durable one is on the disk when it ends.
-
-        What is not durable may be lost with the machine's power, never with a process: then a message that
-        was taken or acknowledged is there again.
-        """
-        with self._connected() as connection:
-            connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    def read(self, query: str, *values: object) -> list[Any]:
-        """Return a query's rows."""
-        with self._connected() as connection:
-            return connection.execute(query, values).fetchall()
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            if self._connection is None:
-                self._connection = sqlite3.connect(
-                    self._path, timeout=3, isolation_level=None, check_same_thread=False
-                )
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                self._connection.executescript(_SCHEMA)
-            try:
-                yield self._connection
-            except sqlite3.OperationalError:
-                # SQLite opens a file that cannot be written for reading, and never asks again.
-                self._connection.close()
-                self._connection = None
-                raise
 
     def retire(self, owner: int) -> None:
         """Let an owner die; what it holds is given back now, or by a sweep if the file cannot be written."""
@@ -199,6 +157,9 @@ class BrokerFile:
             return None
         with self.transaction() as transaction:
             row = transaction.execute(_TAKE, (owner, queue)).fetchone()
+            is_missing = row is None and transaction.execute(_NEXT, (queue,)).fetchone() is not None
+        if is_missing:
+            self.condemn("an index names a message that is not there")
         return Taken(*row) if row else None
 
     def acknowledge(self, tag: str, owner: int) -> None:

@@ -4,12 +4,14 @@ Statements that every event needs are built once, as constants: to build one tak
 """
 
 import sqlite3
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+
+from tasks.sqlite_damage import is_damage, recovery
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +54,7 @@ def connect(url: str) -> Engine:
     Path(engine.url.database or ".").parent.mkdir(parents=True, exist_ok=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", partial(_report_damage, Path(engine.url.database or "")))
     return engine
 
 
@@ -79,6 +82,18 @@ def _drop_stale(context: ExceptionContext) -> None:
         context.is_disconnect = True
         # These states' messages name tables and roles, never values.
         _log.warning("database.connections_dropped", sqlstate=state, reason=str(error).partition("\n")[0])
+
+
+def _report_damage(path: Path, context: ExceptionContext) -> None:
+    """Say what to do about a torn page, and let go of the file: it will be replaced."""
+    if is_damage(context.original_exception):
+        context.is_disconnect = True
+        _log.error(
+            "database.damaged",
+            file=str(path),
+            reason=str(context.original_exception),
+            next_step=f"Stop every process, copy the file, run: {recovery(path.absolute())}; start again.",
+        )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

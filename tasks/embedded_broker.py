@@ -33,7 +33,7 @@ class Channel(Mandatory, virtual.Channel):
 
     def __init__(self, connection: Any, **options: Any) -> None:
         super().__init__(connection, **options)
-        self._path = Path(connection.client.transport_options["path"]).absolute()
+        self._path = _path(connection.client)
         self._owned: tuple[BrokerFile, int] | None = None
         self._no_ack_queues: set[str] = set()
         self._swept_at = 0.0
@@ -153,8 +153,8 @@ class Channel(Mandatory, virtual.Channel):
         if taken is None:
             raise Empty
         tag = str(taken.id)
-        message: dict[str, Any] = json.loads(taken.payload)
         ((exchange, limit),) = self._file.read(_LIMITS, queue) or [(None, None)]
+        message = self._read(tag, taken.payload, queue, exchange)
         if limit is not None and taken.deliveries > limit + 1:
             self._bury(tag, message, exchange, "delivery_limit")
             raise Empty
@@ -175,9 +175,26 @@ class Channel(Mandatory, virtual.Channel):
         if requeue:
             self._file.give_back(self._owner, delivery_tag)
         else:
-            for payload, exchange in self._file.read(_LETTER, delivery_tag):
-                self._bury(delivery_tag, json.loads(payload), exchange, "rejected")
+            for payload, queue, exchange in self._file.read(_LETTER, delivery_tag):
+                message = self._read(delivery_tag, payload, queue, exchange)
+                self._bury(delivery_tag, message, exchange, "rejected")
         self.qos.ack(delivery_tag)
+
+    def _read(self, tag: str, payload: str, queue: str, exchange: str | None) -> dict[str, Any]:
+        """Return a message; one that was overwritten is buried as it is, and the file condemned."""
+        try:
+            message: dict[str, Any] = json.loads(payload)
+        except ValueError as error:
+            message = {
+                "body": payload,
+                "headers": {},
+                "content-type": "application/data",
+                "content-encoding": "binary",
+                "properties": {"delivery_info": {"exchange": "", "routing_key": queue}},
+            }
+            self._bury(tag, message, exchange, "damaged")
+            self._file.condemn(f"message {tag} was overwritten, at its character {getattr(error, 'pos', 0)}")
+        return message
 
     def _bury(self, tag: str, message: dict[str, Any], exchange: str | None, reason: str) -> None:
         """Move a message to the queues behind its dead-letter exchange; without one it is gone."""
@@ -200,8 +217,12 @@ class Channel(Mandatory, virtual.Channel):
             owned[0].retire(owned[1])
 
 
+def _path(client: Any) -> Path:
+    return Path(client.transport_options["path"]).absolute()
+
+
 _LIMITS = "SELECT dead_letter_exchange, delivery_limit FROM queues WHERE name = ?"
-_LETTER = "SELECT payload, dead_letter_exchange FROM messages JOIN queues ON name = queue WHERE id = ?"
+_LETTER = "SELECT payload, queue, dead_letter_exchange FROM messages JOIN queues ON name = queue WHERE id = ?"
 
 
 class Transport(Polling, virtual.Transport):
@@ -219,6 +240,11 @@ class Transport(Polling, virtual.Transport):
     )
 
     cycle: FairCycle
+
+    def establish_connection(self) -> Any:
+        """Connect, unless the file cannot be used: the worker waits longer and longer between two tries."""
+        open_file(_path(self.client)).check()
+        return super().establish_connection()
 
     def deliver_waiting(self) -> None:
         """Deliver what waits, as far as the consumers may take it."""

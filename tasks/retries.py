@@ -22,6 +22,7 @@ from celery.utils.time import get_exponential_backoff_interval
 
 from celeryconfig import CONFIRM_TIMEOUT
 from tasks.errors import PermanentError, TransientError
+from tasks.sqlite_damage import is_damage
 
 _log = structlog.get_logger(__name__)
 
@@ -103,6 +104,9 @@ def kind(error: Exception) -> Kind:
     if isinstance(error, PermanentError):
         return Kind.PERMANENT
     cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    if cause is not None and is_damage(cause):
+        # No event is to blame for a torn page of the database.
+        return Kind.TRANSIENT
     state = str(getattr(cause, "sqlstate", None) or "")
     if state.startswith(UNEXPECTED_STATES):
         return Kind.UNEXPECTED
