@@ -2,8 +2,7 @@
 
 kombu takes a message out of Redis first and notes it there as unacknowledged afterwards: one that reaches a
 worker which is killed in between is gone. A Redis without memory refuses the note, and any transaction, too.
-Here a script takes and notes at once; another one acknowledges, gives back and buries. Each first removes
-something, for then Redis lets it finish however full it is. kombu's keys and their format stay.
+Here one script takes and notes, another acknowledges, gives back and buries. kombu's keys and format stay.
 """
 
 import time
@@ -21,43 +20,9 @@ from redis.exceptions import OutOfMemoryError
 from celeryconfig import DELIVERY_LIMIT, dead_queue, task_queues
 from tasks.mandatory import Mandatory
 from tasks.polling import INTERVAL, Polling
+from tasks.redis_scripts import MOVE, TAKE
 
 _QUEUES = {queue.name for queue in task_queues}
-#: KEYS: the unacknowledged messages by tag, their index by time, the queues, the most urgent first. ARGV: the
-#: time, the length of the keys' prefix. Returns the queue's place, the message and its tag; what is none of
-#: kombu's messages is given one.
-_TAKE = """
-for place = 3, #KEYS do
-    local message = redis.call('RPOP', KEYS[place])
-    if message then
-        local readable, properties = pcall(function() return cjson.decode(message).properties end)
-        local info = readable and type(properties) == 'table' and properties.delivery_info
-        local tag, noted
-        if type(info) == 'table' and type(info.exchange) == 'string' and type(info.routing_key) == 'string'
-            and type(properties.delivery_tag) == 'string'
-        then
-            tag = properties.delivery_tag
-            noted = message .. ',' .. cjson.encode(info.exchange) .. ',' .. cjson.encode(info.routing_key)
-        else
-            tag = redis.sha1hex(message)
-            noted = cjson.encode(message) .. ',"",' .. cjson.encode(string.sub(KEYS[place], ARGV[2] + 1))
-        end
-        redis.call('ZADD', KEYS[2], ARGV[1], tag)
-        redis.call('HSET', KEYS[1], tag, '[' .. noted .. ']')
-        return {place - 3, message, tag}
-    end
-end
-"""
-#: KEYS: as above, then the queues that get the message, if any. ARGV: its tag, the message, the command that
-#: adds it. Does nothing if it is no longer held: somebody else has acknowledged it or given it back.
-_MOVE = """
-redis.call('ZREM', KEYS[2], ARGV[1])
-if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then
-    for place = 3, #KEYS do
-        redis.call(ARGV[3], KEYS[place], ARGV[2])
-    end
-end
-"""
 
 
 class RedisQoS(redis.QoS):
@@ -74,14 +39,6 @@ class RedisQoS(redis.QoS):
     def ack(self, delivery_tag: str) -> None:
         """Forget a message."""
         self.channel.forget(delivery_tag)
-        virtual.QoS.ack(self, delivery_tag)
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
-        """Give a message back, or forget it."""
-        if requeue:
-            self.restore_by_tag(delivery_tag, leftmost=True)
-        else:
-            self.channel.forget(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:  # noqa: ARG002  # kombu's signature
@@ -177,7 +134,7 @@ class RedisChannel(Mandatory, redis.Channel):
 
     def _take(self, queues: Sequence[str]) -> tuple[str, dict[str, Any]] | None:
         keys = [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]
-        found = self._run(_TAKE, keys, [time.time(), len(self.global_keyprefix)])
+        found = self._run(TAKE, keys, [time.time(), len(self.global_keyprefix)])
         if found is None:
             return None
         place, text, tag = found[0], bytes_to_str(found[1]), bytes_to_str(found[2])
@@ -194,18 +151,21 @@ class RedisChannel(Mandatory, redis.Channel):
 
     def forget(self, tag: str) -> None:
         """Drop a held message."""
-        self._run(_MOVE, [], [tag])
+        self._run(MOVE, [], [tag])
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
         """Give the message back, or move it to the queue `dead`."""
-        if not requeue:
+        if requeue:
+            self.qos.restore_by_tag(delivery_tag, leftmost=True)
+        else:
             rejected = self.qos.get(delivery_tag)
             message = rejected.serializable()
             message["headers"] = dict(message["headers"])
             message["properties"] = dict(message["properties"])
             _die(message, rejected.delivery_info["routing_key"], "rejected")
             self._move(delivery_tag, message, [dead_queue.name], "LPUSH")
-        super().basic_reject(delivery_tag, requeue=requeue)
+        # Not in Redis: under the same tag somebody else may hold it by now.
+        virtual.QoS.ack(self.qos, delivery_tag)
 
     def give_back(self, tag: str, held: str, command: str) -> None:
         """Give a held message back to its queue, or to the queue `dead` once it has come back too often."""
@@ -232,7 +192,7 @@ class RedisChannel(Mandatory, redis.Channel):
     def _move(self, tag: str, message: dict[str, Any], queues: Sequence[str], command: str) -> None:
         priority = self._get_message_priority(message, reverse=False)
         keys = [self._q_for_pri(queue, priority) for queue in queues]
-        self._run(_MOVE, keys, [tag, dumps(message), command])
+        self._run(MOVE, keys, [tag, dumps(message), command])
 
     def _run(self, script: str, queues: Sequence[str], arguments: Sequence[Any]) -> Any:
         prefix = self.global_keyprefix

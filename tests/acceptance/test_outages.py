@@ -60,7 +60,7 @@ def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> No
             "Settled", "--item", "sword", "--wallet", "private-name", "--set", 'data.last4="9876"'
         )
         assert sent["answers"] == {"200": 1}
-        wait_until(lambda: "retry" in stack.log("worker").lower(), seconds=20, what="the task is retried")
+        wait_until(lambda: "task.held" in stack.log("worker"), seconds=20, what="the task is held")
         with closing(sqlite3.connect(tmp_path / "broker.sqlite3")) as broker:
             shown = [json.loads(payload)["headers"] for (payload,) in broker.execute(_MESSAGES)]
         assert shown

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from celeryconfig import dead_queue
 from tests.services import postgres_database, redis
 from tests.stack import Stack
 from tests.waiting import wait_until
@@ -64,7 +65,7 @@ def test_a_full_redis_refuses_and_loses_nothing(scene: tuple[Stack, Redis]) -> N
     stack.start("worker")
     for number in range(10):
         wait_for(stack, f"accepted-{number}")
-    wait_until(lambda: client.llen("dead") == 1, seconds=10, what="the dead queue holds it")
+    wait_until(lambda: client.llen(dead_queue.name) == 1, seconds=10, what="the dead queue holds it")
     wait_until(lambda: client.hlen("unacked") == 0, seconds=10, what="all is acknowledged")
     buy(stack, "full", "503")
     client.config_set("maxmemory", 0)

@@ -13,7 +13,7 @@ from redis import Redis
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue
 from tasks.mandatory import Unroutable
-from tasks.redis_transport import RedisTransport
+from tasks.redis_transport import RedisChannel, RedisTransport
 from tests.services import Server, redis
 
 TOPIC = Exchange("topic", type="topic")
@@ -259,3 +259,21 @@ def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(
     taken = WORK(connection.default_channel).get()
     assert taken
     assert taken.payload == "third"
+
+
+def test_who_takes_a_rejected_message_at_once_holds_it(
+    connect: Callable[..., Connection], client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(connect(), "rejected")
+    (message,) = Taking(connect()).all()
+    reader = dead_queue(connect().default_channel)
+    move = RedisChannel._move  # noqa: SLF001  # the moment between its two steps
+
+    def move_and_be_read(channel: RedisChannel, *arguments: Any) -> None:
+        move(channel, *arguments)
+        assert reader.get()
+
+    monkeypatch.setattr(RedisChannel, "_move", move_and_be_read)
+    message.reject()
+    monkeypatch.undo()
+    assert len(held(client)) == 1
