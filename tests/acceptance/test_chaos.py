@@ -4,17 +4,17 @@ import signal
 
 import pytest
 
-from tests.chaos import faults
+from tests.chaos import process_faults, server_faults
 from tests.chaos.rows import Row, run
 from tests.chaos.scene import Servers
 
 ROWS = [
-    Row("processes killed", Servers.EMBEDDED, faults.kill_processes, seconds=8),
-    Row("everything stopped", Servers.EMBEDDED, faults.stop_everything, seconds=4),
+    Row("processes killed", Servers.EMBEDDED, process_faults.kill_processes, seconds=8),
+    Row("everything stopped", Servers.EMBEDDED, process_faults.stop_everything, seconds=4),
     Row(
         "broker and database killed",
         Servers.RABBITMQ,
-        faults.Outage(("broker", "database"), signal.SIGKILL, seconds=2),
+        server_faults.Outage(("broker", "database"), signal.SIGKILL, seconds=2),
         seconds=4,
     ),
 ]

@@ -101,11 +101,11 @@ def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
 
 @pytest.fixture
 def bounded(broker: Server) -> Iterator[None]:
-    """Bound every queue to eight messages, as hosted plans bound theirs to 10,000."""
+    """Bound every queue to four messages, as hosted plans bound theirs to 10,000."""
     # RabbitMQ tries a refused dead letter again after three minutes.
     retry = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000)."
     rabbitmqctl(broker, "eval", retry)
-    rabbitmqctl(broker, "set_policy", "bounded", ".*", '{"max-length": 8}', "--apply-to", "queues")
+    rabbitmqctl(broker, "set_policy", "bounded", ".*", '{"max-length": 4}', "--apply-to", "queues")
     yield
     rabbitmqctl(broker, "clear_policy", "bounded")
 
@@ -120,15 +120,15 @@ def test_where_every_queue_is_bounded_a_database_that_refuses_loses_nothing(
         )
         database.execute("CREATE TRIGGER refuse BEFORE INSERT ON events EXECUTE FUNCTION refuse()")
         stack.start("web", "worker")
-        accepted = deliver(stack, "refused", 30)
-        assert accepted >= 8
+        accepted = deliver(stack, "refused", 12)
+        assert accepted >= 4
         wait_until(
             lambda: dead_letters("list"),
             seconds=60,
             what="the first dead letter",
             log=lambda: stack.log("worker"),
         )
-        accepted += deliver(stack, "refused", 30)
+        accepted += deliver(stack, "refused", 12)
         database.execute("DROP TRIGGER refuse ON events")
 
     def are_granted() -> bool:
@@ -148,8 +148,8 @@ def test_where_every_queue_is_bounded_a_database_that_is_away_loses_nothing(
     with psycopg.connect(POSTGRES, autocommit=True) as server:
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        accepted = deliver(stack, "away", 30)
-        assert accepted >= 8
+        accepted = deliver(stack, "away", 12)
+        assert accepted >= 4
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
     wait_until(
         lambda: len(stack.wallet("away")) == accepted,

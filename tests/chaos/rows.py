@@ -5,13 +5,14 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from tests.chaos import faults
+from tests.chaos import connection_faults, process_faults, server_faults
 from tests.chaos.backlog import Backlog
 from tests.chaos.load import Load, Packet, deliveries
 from tests.chaos.proxy import Proxy
@@ -19,6 +20,10 @@ from tests.chaos.result import Result, answers, doubled, granted, lost
 from tests.chaos.scene import Scene, Servers, direct_engine, running, started
 from tests.stack import Stack
 from tests.waiting import wait_until
+
+#: Breaks a running scene, mends it and returns how often it broke it. Raises AssertionError where the product
+#: answered otherwise than it promises meanwhile.
+Fault = Callable[[Scene], int]
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Row:
 
     name: str
     servers: Servers
-    fault: faults.Fault
+    fault: Fault
     seconds: float = 30
     recovery: float = 240
     proxied: bool = False
@@ -43,12 +48,12 @@ class Row:
 _ONE_NODE = (Servers.EMBEDDED, Servers.RABBITMQ, Servers.REDIS)
 _BROKER, _DATABASE = ("broker",), ("database",)
 ROWS = [
-    Row("processes killed", Servers.EMBEDDED, faults.kill_processes),
-    Row("processes killed", Servers.RABBITMQ, faults.kill_processes),
+    Row("processes killed", Servers.EMBEDDED, process_faults.kill_processes),
+    Row("processes killed", Servers.RABBITMQ, process_faults.kill_processes),
     # What a killed worker held comes back after the visibility timeout.
-    Row("processes killed", Servers.REDIS, faults.kill_processes, recovery=440),
+    Row("processes killed", Servers.REDIS, process_faults.kill_processes, recovery=440),
     *(
-        Row(f"{what} {how}", Servers.RABBITMQ, faults.Outage(names, number))
+        Row(f"{what} {how}", Servers.RABBITMQ, server_faults.Outage(names, number))
         for names, what in (
             (_BROKER, "broker"),
             (_DATABASE, "database"),
@@ -56,20 +61,26 @@ ROWS = [
         )
         for number, how in ((None, "stopped"), (signal.SIGKILL, "killed"))
     ),
-    Row("connections cut", Servers.RABBITMQ, faults.cut_connections, proxied=True),
-    Row("connections stalled", Servers.RABBITMQ, faults.Stall(), seconds=40, proxied=True),
-    Row("connections silent", Servers.RABBITMQ, faults.silence_connections, seconds=60, proxied=True),
-    Row("nodes killed", Servers.CLUSTER, faults.kill_nodes, seconds=90),
-    Row("memory alarm", Servers.RABBITMQ, faults.MemoryAlarm()),
+    Row("connections cut", Servers.RABBITMQ, connection_faults.cut_connections, proxied=True),
+    Row("connections stalled", Servers.RABBITMQ, connection_faults.Stall(), seconds=40, proxied=True),
+    Row(
+        "connections silent",
+        Servers.RABBITMQ,
+        connection_faults.silence,
+        seconds=60,
+        proxied=True,
+    ),
+    Row("nodes killed", Servers.CLUSTER, connection_faults.kill_nodes, seconds=90),
+    Row("memory alarm", Servers.RABBITMQ, server_faults.MemoryAlarm()),
     # What a killed worker held comes back after the visibility timeout.
-    Row("memory full", Servers.REDIS, faults.MemoryFull(), recovery=440),
-    Row("database read-only", Servers.RABBITMQ, faults.DatabaseReadOnly()),
-    Row("disk full", Servers.EMBEDDED, faults.DiskFull(), disk=96),
-    Row("disk read-only", Servers.EMBEDDED, faults.ReadOnly(), disk=96),
-    *(Row("everything stopped", servers, faults.stop_everything) for servers in _ONE_NODE),
-    Row("poisonous tasks", Servers.RABBITMQ, faults.poison, seconds=120),
+    Row("memory full", Servers.REDIS, server_faults.MemoryFull(), recovery=440),
+    Row("database read-only", Servers.RABBITMQ, server_faults.DatabaseReadOnly()),
+    Row("disk full", Servers.EMBEDDED, server_faults.DiskFull(), disk=96),
+    Row("disk read-only", Servers.EMBEDDED, server_faults.ReadOnly(), disk=96),
+    *(Row("everything stopped", servers, process_faults.stop_everything) for servers in _ONE_NODE),
+    Row("poisonous tasks", Servers.RABBITMQ, process_faults.poison, seconds=120),
     *(
-        Row("poisonous handlers", servers, faults.poison_handlers, seconds=90)
+        Row("poisonous handlers", servers, process_faults.poison_handlers, seconds=90)
         for servers in (Servers.EMBEDDED, Servers.RABBITMQ)
     ),
     *(
