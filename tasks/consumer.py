@@ -1,4 +1,4 @@
-"""What a worker does with messages that no task can take: they go to the queue `dead`, on every broker."""
+"""How a worker consumes: alone, and without losing what no task can take, which goes to the dead queue."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Consumer(CeleryConsumer):
-    """Celery's consumer, made to keep what it cannot read.
+    """Celery's consumer, made to need no other worker and to keep what it cannot read.
 
     Celery acknowledges a message that it cannot decode, ends the worker for one whose headers it does not
     expect, and logs the bodies of the others, which hold personal data.

@@ -1,4 +1,4 @@
-"""What no task could take: the messages in the broker's queue `dead`.
+"""What no task could take: the messages in the broker's queue `dead-letters`.
 
 Nothing consumes that queue. Whoever looks takes the messages without acknowledging them and gives them back.
 """

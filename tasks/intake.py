@@ -37,7 +37,7 @@ def store_events(self: Task[..., None], deliveries: list[Delivery]) -> None:
     """Store the events, fulfil their payments, and send what is left to do to its handlers.
 
     A list that is delivered again or fails is split, so that one event that kills its worker or cannot be
-    stored holds up no other. One that cannot be stored for good goes to the broker's queue `dead`.
+    stored holds up no other. One that cannot be stored for good goes to the dead queue.
     """
     redelivered = (self.request.delivery_info or {}).get("redelivered")
     if redelivered and len(deliveries) > 1:

@@ -154,7 +154,7 @@ class RedisChannel(Mandatory, redis.Channel):
         self._run(MOVE, [], [tag])
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
-        """Give the message back, or move it to the queue `dead`."""
+        """Give the message back, or move it to the dead queue."""
         if requeue:
             self.qos.restore_by_tag(delivery_tag, leftmost=True)
         else:
@@ -168,7 +168,7 @@ class RedisChannel(Mandatory, redis.Channel):
         virtual.QoS.ack(self.qos, delivery_tag)
 
     def give_back(self, tag: str, held: str, command: str) -> None:
-        """Give a held message back to its queue, or to the queue `dead` once it has come back too often."""
+        """Give a held message back to its queue, or to the dead queue once it has come back too often."""
         try:
             content, exchange, routing_key = loads(held)
         except ValueError:

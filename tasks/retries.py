@@ -4,6 +4,7 @@ What waits for the database stays with its worker, unacknowledged (`tasks/holdin
 may wait for anything, and must not keep others from running: its retry is a message that waits in the broker.
 """
 
+import logging
 import random
 import sqlite3
 import time
@@ -17,6 +18,7 @@ import redis.exceptions
 import sqlalchemy.exc
 import structlog
 from celery import Task
+from celery.app.trace import LOG_REJECTED
 from celery.exceptions import Reject
 from celery.utils.time import get_exponential_backoff_interval
 
@@ -25,6 +27,8 @@ from tasks.errors import PermanentError, TransientError
 from tasks.sqlite_damage import is_damage
 
 _log = structlog.get_logger(__name__)
+# `task.held` says it in a line; Celery would add a traceback each time.
+logging.getLogger("celery.app.trace").addFilter(lambda record: record.msg != LOG_REJECTED.strip())
 
 
 class Kind(Enum):

@@ -1,7 +1,7 @@
 """`coinflowctl dead-letters`: what failed for good, why, and again.
 
 Two kinds under one roof: letters in the database, numbered, and messages that no task could take, which lie
-in the broker's queue `dead` under ids that begin with `b`.
+in the broker's queue `dead-letters` under ids that begin with `b`.
 """
 
 import sys

@@ -67,6 +67,7 @@ def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> No
         for text in (json.dumps(shown), stack.log("worker"), stack.log("web")):
             assert "private-name" not in text
             assert "9876" not in text
+        assert "Traceback" not in stack.log("worker")
         stack.release()
         wait_until(
             lambda: stack.wallet("private-name"),
