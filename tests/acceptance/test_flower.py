@@ -51,6 +51,14 @@ def test_flower_shows_tasks_by_speaking_names_without_payloads(stack: Stack, flo
     assert "seen-in-flower" not in json.dumps(flower_tasks())
 
 
+def test_a_worker_answers_remote_control(stack: Stack) -> None:
+    def answers() -> bool:
+        return "pong" in stack.shell("celery -A tasks inspect ping || :")
+
+    # The worker may still be starting.
+    wait_until(answers, seconds=30, what="a pong", log=lambda: stack.log("worker"))
+
+
 @dataclass
 class Flower:
     """Flower with a password, by which every request is made."""
