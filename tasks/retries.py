@@ -19,7 +19,7 @@ import sqlalchemy.exc
 import structlog
 from celery import Task
 from celery.app.trace import LOG_REJECTED
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.time import get_exponential_backoff_interval
 
 from celeryconfig import CONFIRM_TIMEOUT
@@ -110,6 +110,9 @@ def kind(error: Exception) -> Kind:
     cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
     if cause is not None and is_damage(cause):
         # No event is to blame for a torn page of the database.
+        return Kind.TRANSIENT
+    if cause is not None and isinstance(cause.__context__, SoftTimeLimitExceeded):
+        # Nor for a database that hung until the time limit; what the driver says after it varies.
         return Kind.TRANSIENT
     state = str(getattr(cause, "sqlstate", None) or "")
     if state.startswith(UNEXPECTED_STATES):

@@ -1,12 +1,20 @@
-"""When a worker obeys a signal to stop: between two turns of its event loop."""
+"""When a worker obeys a signal to stop, between two turns of its event loop, and how long it waits then."""
 
+import os
 import signal
+import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+import billiard
+from billiard.common import REMAP_SIGTERM
 from celery import bootsteps
 from celery.worker import state
 
+#: Seconds after which a cold stop kills what still runs. Celery would wait without end for a task that its
+#: loop has not yet noted as begun, and that may hang in a database that has fallen silent.
+PATIENCE = 10.0
 _STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
@@ -55,5 +63,18 @@ class OrderlyStop(bootsteps.StartStopStep):
     def _obey_now(self) -> None:
         number, self._received = self._received, None
         if number is not None:
+            if number != signal.SIGTERM or REMAP_SIGTERM == "SIGQUIT":
+                _kill_later([child.pid for child in billiard.active_children() if child.pid])
             self._handlers[number](number, None)
             state.maybe_shutdown()
+
+
+def _kill_later(processes: list[int]) -> None:
+    def kill() -> None:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    timer = threading.Timer(PATIENCE, kill)
+    timer.daemon = True
+    timer.start()

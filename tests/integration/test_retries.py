@@ -1,5 +1,6 @@
 """The retry policy against what real databases and libraries raise."""
 
+import signal
 import sqlite3
 import threading
 import time
@@ -36,6 +37,7 @@ from tasks.retries import (
     try_later,
 )
 from tasks.settings import Settings
+from tests.chaos.proxy import Proxy
 from tests.services import postgres_database
 
 
@@ -131,6 +133,26 @@ def test_a_lock_that_is_not_had_in_time_is_transient(postgres: Engine) -> None:
 def test_a_server_that_is_not_there_is_transient() -> None:
     engine = connect("postgresql+psycopg://postgres@127.0.0.1:1/none")
     assert kind(raised(engine.connect)) is Kind.TRANSIENT
+
+
+def test_a_database_that_falls_silent_until_the_time_limit_is_transient(postgres: Engine) -> None:
+    def stop(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    with Proxy(postgres.url.port or 5432) as proxy:
+        engine = connect(postgres.url.set(port=proxy.port).render_as_string(hide_password=False))
+        with engine.connect():
+            pass
+        proxy.silence()
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            # The pool asks first whether the connection is alive.
+            error = raised(engine.connect)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert kind(error) is Kind.TRANSIENT
+        engine.dispose()
 
 
 @pytest.mark.parametrize("fault", ["locked", "full", "readonly"])

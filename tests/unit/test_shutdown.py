@@ -2,13 +2,16 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from types import SimpleNamespace
 
+import billiard
 import pytest
 from kombu.asynchronous import Hub
 
+from tasks import shutdown
 from tasks.shutdown import OrderlyStop
 
 
@@ -83,3 +86,16 @@ def test_without_a_loop_a_signal_is_obeyed_at_once(parent: Parent, step: Orderly
 
 def test_a_worker_that_loses_its_broker_before_it_consumes_can_stop(parent: Parent) -> None:
     OrderlyStop(parent).stop(parent)
+
+
+def test_a_child_that_hangs_does_not_hold_up_a_cold_stop(
+    parent: Parent, step: OrderlyStop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutdown, "PATIENCE", 0.1)
+    monkeypatch.setattr(shutdown, "REMAP_SIGTERM", "SIGQUIT")
+    child = billiard.Process(target=time.sleep, args=(60,))
+    child.start()
+    os.kill(os.getpid(), signal.SIGTERM)
+    step.stop(parent)
+    child.join(10)
+    assert child.exitcode == -signal.SIGKILL
