@@ -19,7 +19,7 @@ import sqlalchemy.exc
 import structlog
 from celery import Task
 from celery.app.trace import LOG_REJECTED
-from celery.exceptions import Reject, SoftTimeLimitExceeded
+from celery.exceptions import Reject, SoftTimeLimitExceeded, TaskPredicate
 from celery.utils.time import get_exponential_backoff_interval
 
 from celeryconfig import CONFIRM_TIMEOUT
@@ -111,7 +111,7 @@ def kind(error: Exception) -> Kind:
     if cause is not None and is_damage(cause):
         # No event is to blame for a torn page of the database.
         return Kind.TRANSIENT
-    if cause is not None and isinstance(cause.__context__, SoftTimeLimitExceeded):
+    if cause is not error and cause is not None and isinstance(cause.__context__, SoftTimeLimitExceeded):
         # Nor for a database that hung until the time limit; what the driver says after it varies.
         return Kind.TRANSIENT
     state = str(getattr(cause, "sqlstate", None) or "")
@@ -139,6 +139,9 @@ class ReliableTask(Task[..., None]):
         """Run the task; a transient error that it leaves to its caller is tried again."""
         try:
             self.run(*args, **options)
+        except TaskPredicate:
+            # What becomes of the task is decided: it is retried, or held.
+            raise
         except Exception as error:
             if kind(error) is Kind.TRANSIENT:
                 try_again(self, error)

@@ -307,6 +307,25 @@ def test_what_a_broker_has_noted_on_a_message_is_not_said_again() -> None:
         assert not noted.keys() & sent["headers"].keys()
 
 
+def test_what_a_time_limit_has_cut_off_is_sent_once() -> None:
+    """A retry that is raised while the time limit's error is handled is no error of its own."""
+
+    def hang() -> None:
+        raise SoftTimeLimitExceeded
+
+    def handle(*_: object) -> None:
+        try:
+            hang()
+        except SoftTimeLimitExceeded as error:
+            try_later(app.tasks["tests.retries.idle"], error)
+
+    with running() as (task, sent), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task, "run", handle)
+        with pytest.raises(Retry):
+            task()
+    assert len(sent) == 1
+
+
 def test_a_permanent_error_is_not_tried_again() -> None:
     assert sent_later(PriceMismatch(), retries=0) is None
     assert held(PriceMismatch()) is None
