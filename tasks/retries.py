@@ -158,18 +158,16 @@ class ReliableTask(Task[..., None]):
 
 def try_again(task: Task[..., None], error: Exception) -> None:
     """Let the worker hold the task and run it again as the policy says; return if the error is final."""
-    tries = unexpected_tries(task)
+    tries = _tries_with(task, error)
+    if tries is None:
+        return
     held_for = time.time() - getattr(task.request, HELD_SINCE, time.time())
-    match kind(error):
-        case Kind.PERMANENT:
-            return
-        case Kind.UNEXPECTED:
-            if tries >= UNEXPECTED_TRIES:
-                return
-            wait = Wait(backoff(tries), tries + 1)
-        case Kind.TRANSIENT:
-            # As long again as it has waited already.
-            wait = Wait(random.uniform(0.5, 1) * min(max(1, held_for), HELD_LIMIT), tries)  # noqa: S311  # jitter
+    if kind(error) is Kind.TRANSIENT:
+        # As long again as it has waited already.
+        seconds = random.uniform(0.5, 1) * min(max(1, held_for), HELD_LIMIT)  # noqa: S311  # jitter
+    else:
+        seconds = backoff(tries - 1)
+    wait = Wait(seconds, tries)
     if held_for > HOLD_LIMIT:
         _send_again(task, error, wait, countdown=0)
     _hold(task, error, wait)
@@ -177,16 +175,22 @@ def try_again(task: Task[..., None], error: Exception) -> None:
 
 def try_later(task: Task[..., None], error: Exception) -> None:
     """Send the task again as the policy says, to wait in the broker; return if the error is final."""
+    tries = _tries_with(task, error)
+    if tries is not None:
+        seconds = backoff(task.request.retries)
+        _send_again(task, error, Wait(seconds, tries), countdown=seconds)
+
+
+def _tries_with(task: Task[..., None], error: Exception) -> int | None:
+    """Return how often the task has failed in a way nobody foresaw, now included; None if it is given up."""
     tries = unexpected_tries(task)
     match kind(error):
         case Kind.PERMANENT:
-            return
+            return None
         case Kind.UNEXPECTED:
-            if tries >= UNEXPECTED_TRIES:
-                return
-            tries += 1
-    wait = Wait(backoff(task.request.retries), tries)
-    _send_again(task, error, wait, countdown=int(wait.seconds))
+            return tries + 1 if tries < UNEXPECTED_TRIES else None
+        case Kind.TRANSIENT:
+            return tries
 
 
 def unexpected_tries(task: Task[..., None]) -> int:

@@ -28,6 +28,11 @@ def go_by(scene: Scene, seconds: float) -> None:
         scene.stack.restart_ended()
 
 
+def lead_in(scene: Scene, seconds: float) -> None:
+    """Let traffic go by until a fault of so many seconds comes in its middle."""
+    go_by(scene, max(2, (scene.load.seconds - seconds) / 2))
+
+
 def expect_answers(scene: Scene, began: float, ended: float, status: int) -> None:
     """Check that every delivery between two times was answered so, in the time that Coinflow waits."""
     answers = scene.load.answers_between(began, ended)

@@ -4,7 +4,7 @@ import signal
 import time
 from dataclasses import dataclass
 
-from tests.chaos.checks import expect_answers, expect_grants, go_by, stop_all
+from tests.chaos.checks import expect_answers, expect_grants, go_by, lead_in, stop_all
 from tests.chaos.scene import Scene
 
 
@@ -25,7 +25,7 @@ class Stall:
 
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic."""
-        go_by(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        lead_in(scene, self.seconds)
         injected = sum(proxy.stall() for proxy in scene.proxies)
         began = time.monotonic()
         go_by(scene, self.seconds)

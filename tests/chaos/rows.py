@@ -63,13 +63,7 @@ ROWS = [
     ),
     Row("connections cut", Servers.RABBITMQ, connection_faults.cut_connections, proxied=True),
     Row("connections stalled", Servers.RABBITMQ, connection_faults.Stall(), seconds=40, proxied=True),
-    Row(
-        "connections silent",
-        Servers.RABBITMQ,
-        connection_faults.silence,
-        seconds=60,
-        proxied=True,
-    ),
+    Row("connections silent", Servers.RABBITMQ, connection_faults.silence, seconds=60, proxied=True),
     Row("nodes killed", Servers.CLUSTER, connection_faults.kill_nodes, seconds=90),
     Row("memory alarm", Servers.RABBITMQ, server_faults.MemoryAlarm()),
     # What a killed worker held comes back after the visibility timeout.

@@ -10,7 +10,7 @@ from kombu import Connection
 from redis import Redis
 from sqlalchemy import text
 
-from tests.chaos.checks import HANDLERS, UNDER_WAY, dead_messages, expect_answers, go_by
+from tests.chaos.checks import HANDLERS, UNDER_WAY, dead_messages, expect_answers, go_by, lead_in
 from tests.chaos.result import granted
 from tests.chaos.scene import Scene
 from tests.services import rabbitmqctl
@@ -27,7 +27,7 @@ class Outage:
 
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic."""
-        go_by(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        lead_in(scene, self.seconds)
         for name in self.servers:
             scene.servers[name].stop(self.signal_number)
         began = time.monotonic()
@@ -73,7 +73,7 @@ class MemoryFull:
 
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic."""
-        go_by(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        lead_in(scene, self.seconds)
         with Redis(port=scene.servers["broker"].port) as broker:
             broker.config_set("maxmemory", 1)
             began = time.monotonic()
@@ -93,7 +93,7 @@ class DiskFull:
 
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic."""
-        go_by(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        lead_in(scene, self.seconds)
         filler = scene.stack.folder / "disk" / "filler"
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
@@ -115,7 +115,7 @@ class ReadOnly:
 
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic."""
-        go_by(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        lead_in(scene, self.seconds)
         # Linux refuses while a file is open for writing: the processes come back to files they cannot write.
         names = list(scene.stack.processes)
         for name in names:
@@ -143,7 +143,7 @@ class DatabaseReadOnly:
 
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic."""
-        go_by(scene, max(2, (scene.load.seconds - self.seconds) / 2))
+        lead_in(scene, self.seconds)
         self._administer(
             scene,
             "ALTER DATABASE postgres SET default_transaction_read_only = on",
