@@ -6,7 +6,6 @@ Celery loads it by name. `broker_file` keeps the messages; here they take kombu'
 import json
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
@@ -17,6 +16,7 @@ from kombu.utils.scheduling import FairCycle
 
 from tasks.broker_file import BrokerFile, QueueLimits, open_file
 from tasks.mandatory import Mandatory
+from tasks.no_ack import NoAck
 from tasks.polling import INTERVAL, Polling
 
 #: Seconds between two sweeps; until a temporary queue that states no expiry counts as abandoned.
@@ -24,7 +24,7 @@ _SWEEP_INTERVAL = 1.0
 _DEFAULT_EXPIRES = 60.0
 
 
-class Channel(Mandatory, virtual.Channel):
+class Channel(Mandatory, NoAck, virtual.Channel):
     """Routes, takes and acknowledges messages, and owns what it has taken."""
 
     supports_fanout = True
@@ -35,7 +35,6 @@ class Channel(Mandatory, virtual.Channel):
         super().__init__(connection, **options)
         self._path = _path(connection.client)
         self._owned: tuple[BrokerFile, int] | None = None
-        self._no_ack_queues: set[str] = set()
         self._swept_at = 0.0
 
     @property
@@ -121,25 +120,9 @@ class Channel(Mandatory, virtual.Channel):
 
     # -------------------------------------------------------------- consuming
 
-    def basic_consume(
-        self,
-        queue: str,
-        no_ack: bool,
-        callback: Callable[..., Any] | None,
-        consumer_tag: str | None,
-        **options: Any,
-    ) -> str:
-        """Consume from the queue; what needs no acknowledgement is gone once it is taken."""
-        if no_ack:
-            self._no_ack_queues.add(queue)
-        return super().basic_consume(queue, no_ack, callback, consumer_tag, **options)
-
-    def basic_get(self, queue: str, no_ack: bool = False, **options: Any) -> virtual.Message | None:
-        """Take a message from the queue, if there is one."""
-        message = super().basic_get(queue, no_ack, **options)
-        if message is not None and no_ack:
-            self.basic_ack(str(message.delivery_tag))
-        return message
+    def forget(self, tag: str) -> None:
+        """Delete a message, if it is still this channel's."""
+        self._file.acknowledge(tag, self._owner)
 
     def drain_events(self, timeout: float | None = None, callback: Any = None) -> Any:
         """Deliver a message. Raises Empty if there is none."""
@@ -158,8 +141,7 @@ class Channel(Mandatory, virtual.Channel):
         if limit is not None and taken.deliveries > limit + 1:
             self._bury(tag, message, exchange, "delivery_limit")
             raise Empty
-        if queue in self._no_ack_queues:
-            self._file.acknowledge(tag, self._owner)
+        self.forget_unless_acknowledged(queue, tag)
         message["properties"]["delivery_tag"] = tag
         message["properties"]["delivery_info"]["redelivered"] = taken.deliveries > 1
         message["headers"]["x-delivery-count"] = taken.deliveries - 1
@@ -167,7 +149,7 @@ class Channel(Mandatory, virtual.Channel):
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Delete the message, if it is still this channel's."""
-        self._file.acknowledge(delivery_tag, self._owner)
+        self.forget(delivery_tag)
         super().basic_ack(delivery_tag, multiple)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:

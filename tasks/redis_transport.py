@@ -19,6 +19,7 @@ from redis.exceptions import OutOfMemoryError
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue, task_queues
 from tasks.mandatory import Mandatory
+from tasks.no_ack import NoAck
 from tasks.polling import INTERVAL, Polling
 from tasks.redis_scripts import MOVE, TAKE
 
@@ -62,7 +63,7 @@ class RedisQoS(redis.QoS):
             self.channel.give_back(tag, bytes_to_str(held), "LPUSH" if leftmost else "RPUSH")
 
 
-class RedisChannel(Mandatory, redis.Channel):
+class RedisChannel(Mandatory, NoAck, redis.Channel):
     """kombu's, with a dead-letter queue and a delivery limit, of which Redis has neither."""
 
     QoS = RedisQoS
@@ -74,7 +75,6 @@ class RedisChannel(Mandatory, redis.Channel):
     _queue_cycle: Any
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._no_ack_queues: set[str] = set()
         self._client: Any = None
         super().__init__(*arguments, **options)
 
@@ -99,20 +99,6 @@ class RedisChannel(Mandatory, redis.Channel):
         return self._client
 
     # -------------------------------------------------------------- taking
-
-    def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> str:  # noqa: FBT001  # kombu's signature
-        """Consume from the queue; what needs no acknowledgement is gone once it is taken."""
-        if no_ack:
-            self._no_ack_queues.add(queue)
-        tag: str = super().basic_consume(queue, no_ack, *arguments, **options)
-        return tag
-
-    def basic_get(self, queue: str, no_ack: bool = False, **options: Any) -> virtual.Message | None:  # noqa: FBT001, FBT002  # kombu's signature
-        """Take a message from the queue, if there is one."""
-        message = super().basic_get(queue, no_ack, **options)
-        if message is not None and no_ack:
-            self.forget(str(message.delivery_tag))
-        return message
 
     def deliver_next(self) -> bool:
         """Deliver a message from the queues in turn, if there is one and the consumer may have it."""
@@ -139,8 +125,7 @@ class RedisChannel(Mandatory, redis.Channel):
             return None
         place, text, tag = found[0], bytes_to_str(found[1]), bytes_to_str(found[2])
         queue = queues[place % len(queues)]
-        if queue in self._no_ack_queues:
-            self.forget(tag)
+        self.forget_unless_acknowledged(queue, tag)
         try:
             content = loads(text)
         except ValueError:
