@@ -74,9 +74,16 @@ class Place:
         self._admin.close()
 
 
+@pytest.fixture(scope="module")
+def administrator() -> Iterator[str]:
+    """Run a server whose administrator the test is: a shared one lets nobody make roles."""
+    with postgres() as server:
+        yield f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+
+
 @pytest.fixture
-def place() -> Iterator[Place]:
-    with postgres_database() as url:
+def place(administrator: str) -> Iterator[Place]:
+    with postgres_database(administrator) as url:
         place = Place(url)
         yield place
         place.close()

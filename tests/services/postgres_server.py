@@ -63,18 +63,18 @@ def postgres() -> Iterator[Server]:
 
 
 @contextmanager
-def postgres_database() -> Iterator[str]:
-    """Make a database for one test run and drop it afterwards; yield its URL."""
+def postgres_database(server: str = POSTGRES) -> Iterator[str]:
+    """Make a database for one test run on a server and drop it afterwards; yield its URL."""
     name = f"coinflow_test_{uuid.uuid4().hex[:12]}"
     try:
-        connection = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=5)
+        connection = psycopg.connect(server, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
-        missing(f"PostgreSQL cannot be reached at {make_url(POSTGRES)!r}: {error}")
+        missing(f"PostgreSQL cannot be reached at {make_url(server)!r}: {error}")
     with connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         # Nobody pulls this server's plug: a commit need not wait for the disk.
         connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
         try:
-            yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+            yield make_url(server).set(database=name).render_as_string(hide_password=False)
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
