@@ -159,11 +159,11 @@ _scheme = urlsplit(_url).scheme
 
 # kombu loads a transport by its name, so neither side imports it.
 TRANSPORT_ALIASES.update(
-    amqp="tasks.rabbitmq_transport:Transport",
-    amqps="tasks.rabbitmq_transport:SSLTransport",
-    redis="tasks.redis_transport:RedisTransport",
-    rediss="tasks.redis_transport:RedisTransport",
-    embedded="tasks.embedded_broker:Transport",
+    amqp="tasks.transports.rabbitmq:Transport",
+    amqps="tasks.transports.rabbitmq:SSLTransport",
+    redis="tasks.transports.redis:RedisTransport",
+    rediss="tasks.transports.redis:RedisTransport",
+    embedded="tasks.embedded_broker.transport:Transport",
 )
 
 broker_transport_options: dict[str, Any]
@@ -257,7 +257,12 @@ broker_native_delayed_delivery_queue_type = "quorum"
 
 # ---------------------------------------------------------------- tasks
 
-imports = ("tasks.intake", "tasks.fulfilment", "tasks.handling", "tasks.recovery")
+imports = (
+    "tasks.pipeline.intake",
+    "tasks.pipeline.fulfilment",
+    "tasks.pipeline.handling",
+    "tasks.pipeline.recovery",
+)
 task_serializer = "json"
 accept_content = ["json"]
 task_ignore_result = True
@@ -277,7 +282,7 @@ task_time_limit = 60
 # ---------------------------------------------------------------- workers
 
 # Celery's own acknowledges a message that it cannot decode, and so loses it.
-worker_consumer = "tasks.consumer:Consumer"
+worker_consumer = "tasks.worker.consumer:Consumer"
 # More than a small machine's cores: handlers that hang until their time limit must leave some to fulfilment.
 worker_concurrency = max(4, os.cpu_count() or 1)
 # Few messages in flight, so that little is delivered again when a worker dies.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.broker_file import BrokerFile, QueueLimits
+from tasks.embedded_broker.file import BrokerFile, QueueLimits
 
 _PAYLOAD = "x" * 3000
 _TIMES = 200

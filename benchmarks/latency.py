@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx2
 from sqlalchemy import Connection, create_engine, select
 
-from tasks.cli.samples import sample, with_identity
-from tasks.schema import grants
+from tasks.coinflow.samples import sample, with_identity
+from tasks.store.schema import grants
 from tests.stack import KEY, Stack
 
 _NAMES = ("BROKER_URL", "DATABASE_URL")

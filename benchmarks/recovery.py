@@ -19,9 +19,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 
-from tasks.database import connect
-from tasks.recovery import overdue
+from tasks.pipeline.recovery import overdue
 from tasks.settings import Settings
+from tasks.store.database import connect
 from tests.services import postgres_database
 from tests.stack import ROOT
 

@@ -7,12 +7,12 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging
 from sqlalchemy import Engine
 
-from tasks.catalog import Catalog, CatalogError
-from tasks.database import connect
-from tasks.price_list import PriceList
-from tasks.queues import Queues
+from tasks.payments.price_list import Catalog, CatalogError
 from tasks.settings import Settings
-from tasks.shutdown import OrderlyStop
+from tasks.store.database import connect
+from tasks.worker.price_list import PriceList
+from tasks.worker.queues import Queues
+from tasks.worker.shutdown import OrderlyStop
 
 settings = Settings.load()
 
@@ -29,9 +29,9 @@ class Application(Celery):
 app = Application(
     "tasks",
     config_source="celeryconfig",
-    task_cls="tasks.retries:ReliableTask",
-    control="tasks.monitoring:Control",
-    events="tasks.monitoring:Events",
+    task_cls="tasks.worker.retries:ReliableTask",
+    control="tasks.worker.monitoring:Control",
+    events="tasks.worker.monitoring:Events",
 )
 
 

@@ -1,7 +1,7 @@
 """What can go wrong in a task, by what it means for a retry.
 
 A `PermanentError` fails the same way next time: it becomes a dead letter at once. A `TransientError`, like
-whatever else `tasks.retries` calls transient, is tried again until it passes. Each docstring tells an
+whatever else `tasks.worker.retries` calls transient, is tried again until it passes. Each docstring tells an
 operator what to do.
 """
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from tasks.cli.samples import sample, with_identity
+from tasks.coinflow.samples import sample, with_identity
 
 Packet = dict[str, Any]
 

@@ -7,9 +7,10 @@ from typing import Any
 import click
 from kombu import Producer
 
-from tasks.dead_messages import DeadMessage, NotReplayable, dead_messages
-from tasks.retries import Kind, kind
-from tasks.schema import RunState
+from tasks.celery import app
+from tasks.store.schema import RunState
+from tasks.worker.dead_messages import DeadMessage, NotReplayable, dead_messages
+from tasks.worker.retries import Kind, kind
 
 _EXPLAINED = {
     "Undecodable": "Its body cannot be read; it is foreign or broken.",
@@ -27,7 +28,7 @@ def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
     producer = None
     with ExitStack() as stack:
         try:
-            held, producer = stack.enter_context(dead_messages())
+            held, producer = stack.enter_context(dead_messages(app))
         except Exception as error:
             if kind(error) is not Kind.TRANSIENT:
                 raise

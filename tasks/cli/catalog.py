@@ -2,8 +2,8 @@
 
 import click
 
-from tasks.catalog import CatalogError, read_catalog
 from tasks.cli.output import json_option, print_json, print_table
+from tasks.payments.price_list import CatalogError, read_catalog
 from tasks.settings import Settings
 
 

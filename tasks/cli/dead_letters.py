@@ -12,19 +12,19 @@ from typing import Any
 import click
 from sqlalchemy import select
 
-import tasks.fulfilment
-import tasks.handling
-import tasks.intake  # noqa: F401  # registers the tasks that are sent
+import tasks.pipeline.fulfilment
+import tasks.pipeline.handling
+import tasks.pipeline.intake  # noqa: F401  # registers the tasks that are sent
 from tasks.cli.broker_letters import broker_letters, replay_messages, summary
 from tasks.cli.letter_filter import LetterFilter, filter_options
 from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
-from tasks.dead_letters import discard as discard_run
-from tasks.dead_letters import reopen
-from tasks.dispatch import unfinished
-from tasks.retries import Kind, kind
-from tasks.runs import DEADLINE
-from tasks.schema import RunState, dead_letter_attempts
-from tasks.schema import dead_letters as letters
+from tasks.pipeline.dispatch import unfinished
+from tasks.store.dead_letters import discard as discard_run
+from tasks.store.dead_letters import reopen
+from tasks.store.runs import DEADLINE
+from tasks.store.schema import RunState, dead_letter_attempts
+from tasks.store.schema import dead_letters as letters
+from tasks.worker.retries import Kind, kind
 
 #: Letters per transaction and message when many are replayed.
 _GROUP = 500

@@ -7,9 +7,9 @@ from pydantic_core import from_json
 from sqlalchemy import Select, case, func, select
 
 from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
-from tasks.event_types import EVENT_TYPES
-from tasks.schema import RunState, SetAside, dead_letters, handler_runs
-from tasks.schema import events as event_table
+from tasks.coinflow.event_types import EVENT_TYPES
+from tasks.store.schema import RunState, SetAside, dead_letters, handler_runs
+from tasks.store.schema import events as event_table
 
 WHEN = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
 

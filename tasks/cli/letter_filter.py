@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from tasks.cli.events import WHEN
 from tasks.cli.output import rows
-from tasks.dead_messages import DeadMessage
-from tasks.schema import RunState, events, handler_runs
-from tasks.schema import dead_letters as letters
+from tasks.store.schema import RunState, events, handler_runs
+from tasks.store.schema import dead_letters as letters
+from tasks.worker.dead_messages import DeadMessage
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from rich.text import Text
 from sqlalchemy import Connection, Select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from tasks.database import connect
 from tasks.settings import Settings
+from tasks.store.database import connect
 
 json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON."

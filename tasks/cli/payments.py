@@ -3,18 +3,18 @@
 import click
 from sqlalchemy import select
 
-from tasks.catalog import CatalogError, read_catalog
 from tasks.cli.events import summaries
 from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
-from tasks.decision import DecisionStatus, decide
-from tasks.event import Event, read_event, read_packet
-from tasks.fulfilment import fulfil
-from tasks.matches import matches_of, save_match
-from tasks.payload_fields import Payload
-from tasks.purchase import Match
-from tasks.schema import dead_letters, events, grants, ledger_entries, matches
-from tasks.schema import payments as payment_table
+from tasks.coinflow.event import Event, read_event, read_packet
+from tasks.coinflow.fields import Payload
+from tasks.payments.decision import DecisionStatus, decide
+from tasks.payments.price_list import CatalogError, read_catalog
+from tasks.payments.purchase import Match
+from tasks.pipeline.fulfilment import fulfil
 from tasks.settings import Settings
+from tasks.store.matches import matches_of, save_match
+from tasks.store.schema import dead_letters, events, grants, ledger_entries, matches
+from tasks.store.schema import payments as payment_table
 
 _STATES = [status.value for status in DecisionStatus]
 

@@ -4,8 +4,8 @@ import click
 from sqlalchemy import select
 
 from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
-from tasks.schema import events
-from tasks.schema import subscriptions as subscription_table
+from tasks.store.schema import events
+from tasks.store.schema import subscriptions as subscription_table
 
 
 @click.group()

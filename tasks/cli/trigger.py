@@ -16,9 +16,9 @@ from rich.progress import Progress
 
 from receiver.authentication import sign
 from receiver.settings import Settings as ReceiverSettings
-from tasks.catalog import CatalogError, read_catalog
 from tasks.cli.output import print_json
-from tasks.cli.samples import apply, literal, sample, with_identity
+from tasks.coinflow.samples import apply, literal, sample, with_identity
+from tasks.payments.price_list import CatalogError, read_catalog
 from tasks.settings import Settings
 
 #: Seconds: Coinflow waits no longer for an answer.

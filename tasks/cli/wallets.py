@@ -4,7 +4,7 @@ import click
 from sqlalchemy import select
 
 from tasks.cli.output import database, json_option, print_json, print_table, rows
-from tasks.schema import grants
+from tasks.store.schema import grants
 
 
 @click.group()

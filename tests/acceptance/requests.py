@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.authentication import sign
-from tasks.cli.samples import sample, with_identity
+from tasks.coinflow.samples import sample, with_identity
 
 KEY = b"key-of-a-test"
 NEXT_KEY = b"next-key"

@@ -19,8 +19,8 @@ import os
 import signal
 from typing import Any
 
-from tasks.event import Event
-from tasks.routing import on
+from tasks.coinflow.event import Event
+from tasks.pipeline.routing import on
 
 
 @on("KYC Failure")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, select
 
-from tasks.schema import dead_letters, events, grants, handler_runs
+from tasks.store.schema import dead_letters, events, grants, handler_runs
 from tests.acceptance.requests import KEY, NEXT_KEY, Row, http, rows, settled
 from tests.services import postgres_database
 from tests.stack import Stack

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.event_types import EVENT_TYPES
+from tasks.coinflow.event_types import EVENT_TYPES
 from tests.stack import Stack
 from tests.waiting import wait_until
 

@@ -16,7 +16,7 @@ from flower import urls
 from tornado.routing import URLSpec
 
 from celeryconfig import INTAKE_TASK
-from tasks.cli.samples import sample, with_identity
+from tasks.coinflow.samples import sample, with_identity
 from tests.stack import Stack
 from tests.waiting import wait_until
 

@@ -9,9 +9,9 @@ import httpx2
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from tasks.database import connect
-from tasks.schema import RunState, events, handler_runs
 from tasks.settings import Settings
+from tasks.store.database import connect
+from tasks.store.schema import RunState, events, handler_runs
 from tests.integration.test_payment_lives import check
 from tests.lives import deliveries, live
 from tests.services import postgres_database, rabbitmq

@@ -175,4 +175,6 @@ def test_a_worker_refuses_to_start_with_a_broken_list(shop: Shop, tmp_path: Path
 
 def test_what_fulfils_nothing_needs_no_list(shop: Shop) -> None:
     environment = shop.stack.environment | {"CATALOG_PATH": "/none"}
-    subprocess.run([sys.executable, "-c", "import tasks.fulfilment"], cwd=ROOT, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import tasks.pipeline.fulfilment"], cwd=ROOT, env=environment, check=True
+    )

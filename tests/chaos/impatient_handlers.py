@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from tasks.coinflow.event import Event
 from tasks.errors import TransientError
-from tasks.event import Event
-from tasks.routing import on
+from tasks.pipeline.routing import on
 
 
 @on("KYC Created")

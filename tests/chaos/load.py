@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from tasks.cli.samples import sample, with_identity
+from tasks.coinflow.samples import sample, with_identity
 from tests.stack import KEY
 
 #: Seconds: Coinflow waits no longer for an answer.

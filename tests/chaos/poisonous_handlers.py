@@ -8,8 +8,8 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 
 from tasks.celery import app
-from tasks.event import Event
-from tasks.routing import on
+from tasks.coinflow.event import Event
+from tasks.pipeline.routing import on
 
 # Seconds: shorter than the product's own, so that five runs do not take five minutes.
 app.conf.update(task_soft_time_limit=2, task_time_limit=4)

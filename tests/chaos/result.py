@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from rich.table import Table
 from sqlalchemy import Engine, func, select
 
-from tasks.schema import dead_letters, events, grants, ledger_entries
+from tasks.store.schema import dead_letters, events, grants, ledger_entries
 from tests.chaos.load import Load, Packet
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from receiver.authentication import sign
-from tasks.cli.samples import sample
-from tasks.event_types import EVENT_TYPES
+from tasks.coinflow.event_types import EVENT_TYPES
+from tasks.coinflow.samples import sample
 
 KEY = b"key-that-no-log-may-show"
 PATH = "/webhooks/coinflow"

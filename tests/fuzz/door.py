@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from receiver.app import create_app
 from receiver.settings import Settings
-from tasks.decision import decide
+from tasks.coinflow.event import read_event, read_packet
 from tasks.errors import PermanentError
-from tasks.event import read_event, read_packet
+from tasks.payments.decision import decide
 from tests.fuzz.cases import KEY, MAX_BODY_BYTES, Case
 
 _ALLOWED = {200, 400, 401, 404, 405, 413}

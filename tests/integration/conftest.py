@@ -9,8 +9,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
-from tasks.database import connect
 from tasks.settings import Settings
+from tasks.store.database import connect
 from tests.services import postgres_database
 from tests.stack import ROOT
 

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, func, select
 
 from tasks.celery import app
 from tasks.cli import main
-from tasks.dead_letters import bury, discard, finish, reopen
-from tasks.dispatch import Work, unfinished
-from tasks.runs import DEADLINE, STARTS, end, start
-from tasks.schema import RunState, dead_letter_attempts, dead_letters, events, handler_runs
+from tasks.pipeline.dispatch import Work, unfinished
+from tasks.store.dead_letters import bury, discard, finish, reopen
+from tasks.store.runs import DEADLINE, STARTS, end, start
+from tasks.store.schema import RunState, dead_letter_attempts, dead_letters, events, handler_runs
 
 NOW = datetime.now(UTC)
 

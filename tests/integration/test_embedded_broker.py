@@ -18,12 +18,12 @@ from kombu.asynchronous import Hub
 from kombu.message import Message
 from kombu.transport import TRANSPORT_ALIASES
 
-from tasks.broker_file import BrokerFile, QueueLimits
-from tasks.mandatory import Unroutable
+from tasks.embedded_broker.file import BrokerFile, QueueLimits
+from tasks.embedded_broker.mandatory import Unroutable
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
-TRANSPORT_ALIASES["embedded"] = "tasks.embedded_broker:Transport"
+TRANSPORT_ALIASES["embedded"] = "tasks.embedded_broker.transport:Transport"
 
 TOPIC = Exchange("topic", type="topic")
 DEAD = Exchange("dead", type="topic")

@@ -9,11 +9,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, select, update
 
 from celeryconfig import INTAKE_TASK
-from tasks import intake
-from tasks.dispatch import FULFILMENT_TASK
-from tasks.retries import ReliableTask
-from tasks.routing import INTAKE
-from tasks.schema import dead_letters, events, grants, handler_runs, subscriptions
+from tasks.pipeline import intake
+from tasks.pipeline.dispatch import FULFILMENT_TASK
+from tasks.pipeline.routing import INTAKE
+from tasks.store.schema import dead_letters, events, grants, handler_runs, subscriptions
+from tasks.worker.retries import ReliableTask
 from tests.integration.test_fulfilment import PRICES, count, delivery, run, states, take_in
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from receiver.envelope import read_envelope
-from tasks.dispatch import Delivery
-from tasks.schema import dead_letters, events, grants
+from tasks.pipeline.dispatch import Delivery
+from tasks.store.schema import dead_letters, events, grants
 from tests.integration.test_fulfilment import count, delivery, run, states, take_in
 
 #: Too random for a database to compress, and so for its indexes to hold.

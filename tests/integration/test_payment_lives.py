@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
-from tasks.catalog import Catalog, Item, Price
-from tasks.cli.samples import sample, with_identity
-from tasks.dispatch import Delivery
-from tasks.fulfilment import fulfil
-from tasks.intake import store
-from tasks.retries import TRANSIENT
-from tasks.schema import RunState, dead_letters, events, grants, handler_runs, ledger_entries, payments
+from tasks.coinflow.samples import sample, with_identity
+from tasks.payments.price_list import Catalog, Item, Price
+from tasks.pipeline.dispatch import Delivery
+from tasks.pipeline.fulfilment import fulfil
+from tasks.pipeline.intake import store
+from tasks.store.schema import RunState, dead_letters, events, grants, handler_runs, ledger_entries, payments
+from tasks.worker.retries import TRANSIENT
 from tests.lives import Life, deliveries, live
 
 PRICES = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})

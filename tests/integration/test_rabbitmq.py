@@ -8,8 +8,8 @@ import pytest
 from kombu import Connection, Exchange, Producer, Queue
 
 import celeryconfig  # noqa: F401  # names the transport
-from tasks.mandatory import Unroutable
-from tasks.rabbitmq_transport import STALL_TIMEOUT
+from tasks.embedded_broker.mandatory import Unroutable
+from tasks.transports.rabbitmq import STALL_TIMEOUT
 from tests.chaos.proxy import Proxy
 from tests.services import Server, rabbitmq
 from tests.waiting import wait_until

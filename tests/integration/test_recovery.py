@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text, update
 
-from tasks import recovery
-from tasks.dispatch import Work
-from tasks.runs import DEADLINE
-from tasks.schema import dead_letters, events, handler_runs
+from tasks.pipeline import recovery
+from tasks.pipeline.dispatch import Work
+from tasks.store.runs import DEADLINE
+from tasks.store.schema import dead_letters, events, handler_runs
 
 NOW = datetime.now(UTC)
 

@@ -12,8 +12,8 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue
-from tasks.mandatory import Unroutable
-from tasks.redis_transport import RedisChannel, RedisTransport
+from tasks.embedded_broker.mandatory import Unroutable
+from tasks.transports.redis import RedisChannel, RedisTransport
 from tests.services import Server, redis
 
 TOPIC = Exchange("topic", type="topic")

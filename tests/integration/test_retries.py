@@ -19,11 +19,12 @@ from celery.exceptions import Retry, SoftTimeLimitExceeded
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from tasks import fulfilment, intake
 from tasks.celery import app
-from tasks.database import connect
 from tasks.errors import PermanentError, PriceMismatch, Stalled, TransientError
-from tasks.retries import (
+from tasks.pipeline import fulfilment, intake
+from tasks.settings import Settings
+from tasks.store.database import connect
+from tasks.worker.retries import (
     BACKOFF_LIMIT,
     HELD_LIMIT,
     HOLD_LIMIT,
@@ -36,7 +37,6 @@ from tasks.retries import (
     try_again,
     try_later,
 )
-from tasks.settings import Settings
 from tests.chaos.proxy import Proxy
 from tests.services import postgres_database
 

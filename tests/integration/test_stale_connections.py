@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from tasks.database import connect
-from tasks.retries import Kind, kind
+from tasks.store.database import connect
+from tasks.worker.retries import Kind, kind
 from tests.services import Server, free_port, postgres, postgres_database
 from tests.waiting import wait_until
 

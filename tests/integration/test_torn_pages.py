@@ -15,11 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from structlog.testing import capture_logs
 
-from tasks import broker_file
-from tasks.broker_file import BrokerFile
-from tasks.database import connect
-from tasks.retries import Kind, kind
-from tasks.shared_file import FileDamaged
+from tasks.embedded_broker import file as broker_file
+from tasks.embedded_broker.file import BrokerFile
+from tasks.embedded_broker.shared_file import FileDamaged
+from tasks.store.database import connect
+from tasks.worker.retries import Kind, kind
 from tests.integration.test_embedded_broker import DEAD_QUEUE, WORK, publish
 from tests.services import missing
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.catalog import Catalog, CatalogError, FormerPrice, Item, Price, read_catalog
 from tasks.errors import ItemUnknown, PriceMismatch
+from tasks.payments.price_list import Catalog, CatalogError, FormerPrice, Item, Price, read_catalog
 
 SWORD = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})
 NOW = datetime(2026, 11, 5, tzinfo=UTC)

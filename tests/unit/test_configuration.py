@@ -15,8 +15,8 @@ from pydantic_settings import BaseSettings
 import celeryconfig
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
-from tasks.retries import BACKOFF_LIMIT, HELD_LIMIT, HOLD_LIMIT
 from tasks.settings import FlowerSettings
+from tasks.worker.retries import BACKOFF_LIMIT, HELD_LIMIT, HOLD_LIMIT
 from tests.stack import ROOT, procfile
 
 

@@ -1,4 +1,4 @@
-"""The readings that `tasks.decision` and `tasks.refunds` chose, one by one; then any life in any order."""
+"""The readings that `tasks.payments` chose, one by one; then any life in any order."""
 
 import json
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.cli.samples import sample, with_identity
-from tasks.decision import Decision, DecisionStatus, decide
+from tasks.coinflow.event import Event, read_event, read_packet
+from tasks.coinflow.fields import Payload
+from tasks.coinflow.samples import sample, with_identity
 from tasks.errors import ItemMissing, QuantityInvalid, WalletInvalid
-from tasks.event import Event, read_event, read_packet
-from tasks.payload_fields import Payload
-from tasks.purchase import Match
+from tasks.payments.decision import Decision, DecisionStatus, decide
+from tasks.payments.purchase import Match
 from tests.lives import Packet, deliveries, live
 
 PAYIN = "Crypto Payin Funds Received"

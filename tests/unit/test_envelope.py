@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.envelope import EnvelopeError, read_envelope
-from tasks.event import read_packet
+from tasks.coinflow.event import read_packet
 
 GOOD = {"eventType": "Settled", "category": "Purchase", "created": "2026-09-01T10:00:00.000Z", "data": {}}
 TYPES: dict[str, type] = {"eventType": str, "created": str, "data": dict}

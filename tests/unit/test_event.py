@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.cli.samples import apply, sample
+from tasks.coinflow.event import read_event, read_packet
+from tasks.coinflow.event_types import EVENT_TYPES
+from tasks.coinflow.samples import apply, sample
 from tasks.errors import PayloadInvalid
-from tasks.event import read_event, read_packet
-from tasks.event_types import EVENT_TYPES
 
 
 def body(event_type: str = "Settled", **changes: Any) -> str:

@@ -1,7 +1,7 @@
 """docs/event-types.md says what the table says; `python -m tests.unit.test_event_type_docs` writes it."""
 
-from tasks.event_types import EVENT_TYPES, Meaning
-from tasks.payloads import payment_id_of
+from tasks.coinflow.event_types import EVENT_TYPES, Meaning
+from tasks.coinflow.payloads import payment_id_of
 from tests.stack import ROOT
 
 PAGE = ROOT / "docs" / "event-types.md"
@@ -17,9 +17,10 @@ MEANINGS = {
 }
 HEAD = """# Event types
 
-Every event type that Coinflow documents, the family whose fields its `data` has (`tasks/payloads.py`), and
-what it means for its payment. An event of any other type is kept and answered with 200.
-`coinflowctl events types` prints the same table; it comes from `tasks/event_types.py`.
+Every event type that Coinflow documents, the family whose fields its `data` has
+(`tasks/coinflow/payloads.py`), and what it means for its payment. An event of any other type is kept and
+answered with 200. `coinflowctl events types` prints the same table; it comes from
+`tasks/coinflow/event_types.py`.
 
 | `eventType` | family | speaks of a payment | what it means |
 | --- | --- | --- | --- |

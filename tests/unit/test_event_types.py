@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.event_types import EVENT_TYPES, Family, Meaning
+from tasks.coinflow.event_types import EVENT_TYPES, Family, Meaning
 
 
 def _names(meaning: Meaning) -> set[str]:

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.ledger import Entry, Grant, entries_between
-from tasks.schema import GrantStatus
+from tasks.store.ledger import Entry, Grant, entries_between
+from tasks.store.schema import GrantStatus
 
 grants = st.builds(
     lambda item, wallet, quantity, status: Grant("pay", item, wallet, quantity, status),

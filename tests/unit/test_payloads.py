@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.event_types import Family
-from tasks.payloads import CryptoPayin, Refund, Settled, parse, payment_id_of
+from tasks.coinflow.event_types import Family
+from tasks.coinflow.payloads import CryptoPayin, Refund, Settled, parse, payment_id_of
 
 MINIMAL: dict[str, Any] = {"id": "pay_1", "subtotal": {"cents": 500}}
 JSON = st.recursive(

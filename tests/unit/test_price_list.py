@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tasks.catalog import CatalogError
-from tasks.price_list import PriceList
+from tasks.payments.price_list import CatalogError
+from tasks.worker.price_list import PriceList
 
 #: The time at which the tests' files are written.
 WRITTEN = 1_000_000_000.0

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 
-from tasks import routing
-from tasks.cli.samples import sample
-from tasks.event import Event, read_event, read_packet
-from tasks.event_types import EVENT_TYPES
-from tasks.routing import HANDLERS, RegistrationError, on, route
+from tasks.coinflow.event import Event, read_event, read_packet
+from tasks.coinflow.event_types import EVENT_TYPES
+from tasks.coinflow.samples import sample
+from tasks.pipeline import routing
+from tasks.pipeline.routing import HANDLERS, RegistrationError, on, route
 from tests.unit.test_event import body
 
 
@@ -52,7 +52,7 @@ def test_whatever_speaks_of_a_payment_goes_to_fulfilment(event_type: str) -> Non
         ("Sub-Merchant KYB Created", "'Sub-merchant KYB Created'"),
         ("Cash App Failure", "'CashApp Failure'"),
         ("settled", "'Settled'"),
-        ("Quux", "tasks/event_types.py"),
+        ("Quux", "docs/event-types.md"),
     ],
 )
 def test_a_name_that_is_no_event_type_fails_with_near_misses(wrong: str, near: str) -> None:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.cli.samples import apply, literal, sample, with_identity
-from tasks.event_types import EVENT_TYPES, EventType, Family
-from tasks.payload_fields import CustomerPayload
-from tasks.payloads import Settled, parse, payment_id_of
+from tasks.coinflow.event_types import EVENT_TYPES, EventType, Family
+from tasks.coinflow.fields import CustomerPayload
+from tasks.coinflow.payloads import Settled, parse, payment_id_of
+from tasks.coinflow.samples import apply, literal, sample, with_identity
 
 EVERY_TYPE = pytest.mark.parametrize("event_type", EVENT_TYPES.values(), ids=lambda known: known.name)
 EVERY_VERSION = pytest.mark.parametrize("api_version", [2, 3])
@@ -18,7 +18,7 @@ VERSIONED = [Family.PURCHASE, Family.DECLINED, Family.SETTLED, Family.CHARGEBACK
 
 @pytest.mark.parametrize("family", Family)
 def test_every_family_has_a_sample_of_its_own(family: Family) -> None:
-    packet = json.loads((files("tasks.cli") / "samples" / f"{family}.json").read_bytes())
+    packet = json.loads((files("tasks.coinflow.samples") / f"{family}.json").read_bytes())
     known = EVENT_TYPES[packet["eventType"]]
     assert (known.family, known.category) == (family, packet["category"])
 

@@ -11,8 +11,8 @@ import billiard
 import pytest
 from kombu.asynchronous import Hub
 
-from tasks import shutdown
-from tasks.shutdown import OrderlyStop
+from tasks.worker import shutdown
+from tasks.worker.shutdown import OrderlyStop
 
 
 class Parent(SimpleNamespace):

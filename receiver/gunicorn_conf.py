@@ -1,0 +1,38 @@
+"""gunicorn's settings: `gunicorn -c python:receiver.gunicorn_conf "receiver.app:get_app()"`."""
+
+from gunicorn import glogging
+
+from receiver.settings import Settings
+
+_settings = Settings.load()
+_settings.configure_logs()
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """Leaves format and destination to the root logger, as every other library does."""
+
+    def setup(self, _cfg: object) -> None:
+        """Let gunicorn's lines through at the root's level."""
+        self.error_log.propagate = True
+
+
+logger_class = Logger
+worker_class = "receiver.gunicorn_worker.Worker"
+bind = f"0.0.0.0:{_settings.port}"
+workers = _settings.web_concurrency
+# Per process, and each may hold a body of MAX_BODY_BYTES. Two processes do not share connections evenly.
+worker_connections = 2000
+# Bytes and lines: plenty for Coinflow and a router before us. A Content-Length of more than the 4,300 digits
+# that Python reads as a number would be an exception in gunicorn; no field is long enough for it.
+limit_request_line = 2048
+limit_request_fields = 64
+limit_request_field_size = 4096
+# Seconds that Coinflow's connections may stay open for the next delivery; above the 90 of Heroku's router.
+keepalive = 95
+# A worker whose event loop stands still for so long is replaced.
+timeout = 30
+# Idle connections count, too, so every stop may take so long: as long as a request, and below the 5 seconds
+# that honcho leaves between SIGTERM and SIGKILL.
+graceful_timeout = 4
+# No socket for remote control in a process that faces the internet.
+control_socket_disable = True

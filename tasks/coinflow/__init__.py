@@ -1,0 +1,1 @@
+"""What Coinflow sends, as frozen models: it knows neither broker nor database."""

@@ -1,0 +1,110 @@
+"""A webhook, read: first what any packet states, then the payload that its event type promises."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeGuard, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from tasks.coinflow.event_types import EVENT_TYPES, EventType, Meaning
+from tasks.coinflow.fields import NAME_LENGTH, Payload
+from tasks.coinflow.payloads import parse, payment_id_of
+from tasks.errors import PayloadInvalid
+
+P = TypeVar("P", bound=Payload)
+P_co = TypeVar("P_co", bound=Payload, covariant=True)
+
+
+def storable(name: str) -> str:
+    """Return a name as every database can store and index it; the body keeps it whole."""
+    return name.replace("\0", "\\0")[:NAME_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What any webhook states, whether or not its data fits its event type."""
+
+    #: The idempotency key: equal for every copy of the event.
+    key: str
+    event_type: str
+    #: When Coinflow says it happened, as it wrote it.
+    created: str
+    #: The payment it speaks of, or None.
+    payment_id: str | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[P_co]):
+    """One event of Coinflow's, in either version of the payload; its type is one that Coinflow documents."""
+
+    #: Equal for every copy of the event, and so the idempotency key of whatever is done about it.
+    key: str
+    type: EventType
+    #: When Coinflow says it happened, as it wrote it.
+    created: str
+    #: The payment it speaks of, or None.
+    payment_id: str | None
+    payload: P_co
+
+    @property
+    def happened_at(self) -> datetime | None:
+        """When Coinflow says it happened, or None if that is no ISO 8601 time."""
+        try:
+            moment = datetime.fromisoformat(self.created)
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    @property
+    def position(self) -> tuple[bool, datetime, str, str]:
+        """Where the event stands among others: by the time it states, whatever order they came in."""
+        moment = self.happened_at
+        return (moment is None, moment or datetime.min.replace(tzinfo=UTC), self.created, self.key)
+
+    def means(self, *meanings: Meaning) -> bool:
+        """Tell whether the event has one of these meanings for its payment."""
+        return self.type.meaning in meanings
+
+
+def carries(event: Event[Payload], model: type[P]) -> TypeGuard[Event[P]]:
+    """Tell whether the event's payload is one of a model's."""
+    return isinstance(event.payload, model)
+
+
+def read_packet(body: str) -> Packet:
+    """Return what a body that the receiver has accepted states.
+
+    Coinflow sends no event id. The key is a hash of the whole packet, whatever its spacing and the order
+    of its names: `eventType` and the payment's id alone would make one of two partial refunds.
+    """
+    packet = from_json(body)
+    canonical = json.dumps(packet, sort_keys=True, separators=(",", ":"))
+    known = EVENT_TYPES.get(packet["eventType"])
+    payment_id = payment_id_of(known.family, packet["data"]) if known else None
+    return Packet(
+        key=hashlib.sha256(canonical.encode()).hexdigest(),
+        event_type=storable(packet["eventType"]),
+        created=storable(packet["created"]),
+        payment_id=payment_id if payment_id and payment_id == storable(payment_id) else None,
+        data=packet["data"],
+    )
+
+
+def read_event(packet: Packet) -> Event[Payload] | None:
+    """Return the event with its typed payload, or None if its type is not in the table.
+
+    Raises PayloadInvalid, which names the field that does not fit and repeats nothing of what was sent.
+    """
+    known = EVENT_TYPES.get(packet.event_type)
+    if known is None:
+        return None
+    try:
+        payload = parse(known.family, packet.data)
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        raise PayloadInvalid(f"data.{'.'.join(map(str, fault['loc']))}: {fault['msg']}.") from None
+    return Event(packet.key, known, packet.created, packet.payment_id, payload)

@@ -1,0 +1,264 @@
+"""What Coinflow puts into `data`, Version 2 and Version 3 in one model per family.
+
+Fields and names: Coinflow's OpenAPI, the `*WebhookData` and `*WebhookData3` schemas. A field is required only
+if it names the payment or a rule needs it: a paid purchase is never refused for the lack of something that
+fulfilment does not read, whatever the schema promises. Any other documented field may be missing or null, but
+one that is there must have the documented type.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tasks.coinflow.event_types import Family
+from tasks.coinflow.fields import (
+    Cents,
+    CustomerPayload,
+    Hidden,
+    Name,
+    Number,
+    Payload,
+    PurchaseFees,
+    RefundTotals,
+    SignedCents,
+    Text,
+    WebhookInfo,
+)
+
+
+class PurchasePayload(PurchaseFees, CustomerPayload):
+    """`PaymentWebhookData`, `PaymentWebhookData3`: what every step of a payment carries."""
+
+    id: Name
+    webhook_info: WebhookInfo = None
+    #: The price as the merchant set it.
+    subtotal: Cents | None = None
+    #: The subtotal and the fees that the buyer pays.
+    total: Cents | None = None
+    payment_method: Text = None
+    subscription: dict[str, Any] | None = None
+    card_token: Hidden = None
+    last4: Hidden = None
+    bin: Hidden = None
+    reason_code: Text = None
+    reason_message: Text = None
+
+
+class _Checked(PurchasePayload):
+    avs_response_code: Text = None
+    cvv_response_code: Text = None
+    three_ds_authentication_status: Text = None
+
+
+class Declined(_Checked):
+    """`PaymentDeclinedWebhookData`, `PaymentDeclinedWebhookData3`."""
+
+    decline_code: Text = None
+    decline_description: Text = None
+
+
+class Paid(CustomerPayload):
+    """What says that the merchant has the money."""
+
+    @property
+    def price(self) -> Cents:
+        """What was paid, without the buyer's fees."""
+        raise NotImplementedError
+
+
+class Settled(_Checked, Paid):
+    """`SettledWebhookData`, `SettledWebhookData3`: the payment is complete."""
+
+    subtotal: Cents
+    #: The transaction on chain; no authentication code. Absent where settlement is not on chain.
+    signature: Text = None
+    velocity_hold: bool | None = None
+    reserve: SignedCents | None = None
+
+    @property
+    def price(self) -> Cents:
+        """The subtotal; the total holds the buyer's fees, too."""
+        return self.subtotal
+
+
+class Chargeback(PurchasePayload):
+    """`PaymentChargebackWebhookData`, `PaymentChargebackWebhookData3`."""
+
+    # Whether `ACH Chargeback` carries these is undocumented.
+    chargeback_id: Text = None
+    reason_description: Text = None
+    #: ISO 8601. A missed date is a lost dispute.
+    respond_by_date: Text = None
+
+
+class Disbursed(Payload):
+    """The `data` of `Disbursed Funds`; it names neither item nor customer."""
+
+    id: Name
+    signature: Text = None
+    settlement_type: Text = None
+    blockchain: Text = None
+    amount: Cents | None = None
+    disbursed_at: Text = None
+
+
+class Subscription(CustomerPayload):
+    """`SubscriptionWebhookData`, `SubscriptionWebhookData3`; it names no payment."""
+
+    subscription_id: Name
+    plan_code: Text = None
+    plan_name: Text = None
+    amount: Cents | None = None
+    interval: Text = None
+    funding_method: Text = None
+    webhook_info: WebhookInfo = None
+    reason: Text = None
+    payment_method: Text = None
+
+
+class Refund(CustomerPayload):
+    """The `data` of every `Refund …`; one payment can have several partial ones."""
+
+    payment_id: Name
+    totals: RefundTotals
+    #: In no schema of Coinflow's, but third parties have seen it.
+    refund_id: Text = None
+    #: Documented: Pending, Invoiced, Settled, Failed.
+    status: Text = None
+    blockchain: Text = None
+    webhook_info: WebhookInfo = None
+    card_token: Hidden = None
+    last4: Hidden = None
+    bin: Hidden = None
+
+
+class Kyc(CustomerPayload):
+    """The `data` of `KYC …`."""
+
+    blockchain: Text = None
+    email: Hidden = None
+
+
+class Kyb(Payload):
+    """The `data` of `Sub-merchant …`; that of the onboarding events is documented in part only."""
+
+    email: Hidden = None
+    reason: Text = None
+    rfi_id: Text = None
+
+
+class Withdraw(CustomerPayload):
+    """The `data` of `Withdraw …`: money paid out to a user."""
+
+    blockchain: Text = None
+    signature: Text = None
+    user_fees: SignedCents | None = None
+    user_gas_fees: SignedCents | None = None
+    user_custom_fees: SignedCents | None = None
+    user_swap_fees: SignedCents | None = None
+    merchant_fees: SignedCents | None = None
+    merchant_gas_fees: SignedCents | None = None
+    merchant_swap_fees: SignedCents | None = None
+    total: Cents | None = None
+    currency: Text = None
+    user_id: Text = None
+    idempotency_key: Text = None
+
+
+class _CryptoTransfer(CustomerPayload):
+    session_id: Text = None
+    deposit_address: Text = None
+    blockchain_chain_id: Text = None
+    blockchain_name: Text = None
+    token_symbol: Text = None
+    transaction_hash: Text = None
+    received_at: Text = None
+
+
+class CryptoPayin(_CryptoTransfer, Paid):
+    """The `data` of `Crypto Payin Funds Received`; it names no item."""
+
+    payment_id: Name
+    amount: Cents
+    customer_email: Hidden = None
+
+    @property
+    def price(self) -> Cents:
+        """The amount that has come."""
+        return self.amount
+
+
+class CryptoDeposit(_CryptoTransfer):
+    """The `data` of `Crypto Deposit Funds Received`."""
+
+    user: Text = None
+    amount: Cents | None = None
+
+
+class Reserve(Payload):
+    """The `data` of `Reserve Released`."""
+
+    payment_id: Name
+    amount: Cents | None = None
+    released: Text = None
+
+
+class Rfi(CustomerPayload):
+    """The `data` of `Iban RFI …`: the bank asks about a transfer, which may be of a payment."""
+
+    rfi_id: Text = None
+    merge_transaction_id: Text = None
+    counterparty_name: Hidden = None
+    amount: Cents | None = None
+    payment_type: Text = None
+    payment_date: Text = None
+    due_date: Text = None
+    payment_id: Name | None = None
+    withdraw_id: Text = None
+    withdrawer_id: Text = None
+
+
+class LimitThreshold(CustomerPayload):
+    """The `data` of `Customer Override Limit Threshold`; amounts in cents, the percentage as a string."""
+
+    threshold_percent: Text = None
+    current_volume_cents: Number | None = None
+    override_limit_cents: Number | None = None
+
+
+#: The model of each family, and which field of `data` names the payment.
+_FAMILIES: Mapping[Family, tuple[type[Payload], str | None]] = MappingProxyType(
+    {
+        Family.PURCHASE: (PurchasePayload, "id"),
+        Family.DECLINED: (Declined, "id"),
+        Family.SETTLED: (Settled, "id"),
+        Family.CHARGEBACK: (Chargeback, "id"),
+        Family.DISBURSED: (Disbursed, "id"),
+        Family.REFUND: (Refund, "paymentId"),
+        Family.CRYPTO_PAYIN: (CryptoPayin, "paymentId"),
+        Family.CRYPTO_DEPOSIT: (CryptoDeposit, None),
+        Family.RESERVE: (Reserve, "paymentId"),
+        Family.RFI: (Rfi, "paymentId"),
+        Family.LIMIT: (LimitThreshold, None),
+        Family.SUBSCRIPTION: (Subscription, None),
+        Family.KYC: (Kyc, None),
+        Family.KYB: (Kyb, None),
+        Family.WITHDRAW: (Withdraw, None),
+        # Documented without their fields.
+        Family.CONFIG: (Payload, None),
+        Family.MARKETPLACE: (Payload, None),
+    }
+)
+
+
+def parse(family: Family, data: dict[str, Any]) -> Payload:
+    """Return `data` as the family's model. Raises pydantic's ValidationError."""
+    model, _ = _FAMILIES[family]
+    return model.model_validate(data)
+
+
+def payment_id_of(family: Family, data: Mapping[str, Any]) -> str | None:
+    """Return the id of the payment that `data` speaks of, whether or not the rest fits, or None."""
+    _, field = _FAMILIES[family]
+    value = data.get(field) if field else None
+    return value if isinstance(value, str) and value else None

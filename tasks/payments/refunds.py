@@ -1,0 +1,89 @@
+"""How much of a payment has gone back to the buyer, from every `Refund …` event of the payment.
+
+Coinflow documents no id of a refund, and one refund speaks several times: as `Refund` with one status after
+another, as `Refund Complete`, as `Refund Failure` or `Refund Returned`. The readings chosen here:
+
+- Events that state the same amount (`totals.subtotal`), or the same `refundId` where there is one, may be of
+  one refund. A refund says a thing once: a second `Refund Complete` of the same amount is a second refund.
+- The order is that of `created`, never that of arrival.
+- `Refund` with status `Settled` and `Refund Complete` both say that the money has left.
+- `Refund Failure`, and `Refund` with status `Failed`, end a refund that has begun and not completed; only
+  where there is none do they undo a completed one. `Refund Returned` undoes a completed one.
+- What ends a refund and comes straight after its end, in other words, is about the same refund.
+- An amount in another currency than the payment's says nothing about the payment's price and is not counted.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from tasks.coinflow.event import Event
+from tasks.coinflow.event_types import Meaning
+from tasks.coinflow.payloads import Refund
+
+
+@dataclass(slots=True, eq=False)
+class _Refund:
+    """One refund, as far as its events have told."""
+
+    said: set[tuple[str, str | None]] = field(default_factory=set)
+    completed: bool = False
+    ended: bool = False
+
+
+def refunded_cents(events: Collection[Event[Refund]], currency: str | None) -> int:
+    """Return the cents of all refunds that have completed and were not undone.
+
+    `currency` is the payment's, or None where Coinflow names none.
+    """
+    groups: dict[tuple[str | None, int], list[Event[Refund]]] = {}
+    for event in sorted(events, key=lambda event: event.position):
+        amount = event.payload.totals.subtotal
+        if None in {currency, amount.currency} or amount.currency == currency:
+            groups.setdefault((event.payload.refund_id, amount.cents), []).append(event)
+    return sum(
+        cents * (_completed(group) if refund_id is None else _is_completed(group))
+        for (refund_id, cents), group in groups.items()
+    )
+
+
+def completes(event: Event[Refund]) -> bool:
+    """Tell whether the event says that the money has left."""
+    return event.type.name == "Refund Complete" or (
+        event.type.name == "Refund" and event.payload.status == "Settled"
+    )
+
+
+def _ends(event: Event[Refund]) -> bool:
+    return event.means(Meaning.UNDOES_REFUND) or (
+        event.type.name == "Refund" and event.payload.status == "Failed"
+    )
+
+
+def _is_completed(events: Sequence[Event[Refund]]) -> bool:
+    """Tell what the events of one refund say last."""
+    words = [event for event in events if completes(event) or _ends(event)]
+    return bool(words) and completes(words[-1])
+
+
+def _completed(events: Sequence[Event[Refund]]) -> int:
+    """Return how many refunds of one amount have completed and were not undone."""
+    refunds: list[_Refund] = []
+    last: _Refund | None = None
+    for event in events:
+        words = (event.type.name, event.payload.status if event.type.name == "Refund" else None)
+        running = [each for each in refunds if not each.ended]
+        if _ends(event):
+            if last and last.ended and words not in last.said:
+                refund = last
+            else:
+                returned = event.type.name == "Refund Returned"
+                refund = min(running, key=lambda each: each.completed != returned, default=_Refund())
+            refund.ended, refund.completed = True, False
+        else:
+            refund = next((each for each in running if words not in each.said), _Refund())
+            refund.completed |= completes(event)
+        if refund not in refunds:
+            refunds.append(refund)
+        refund.said.add(words)
+        last = refund
+    return sum(each.completed for each in refunds)

@@ -1,0 +1,1 @@
+"""The tasks: intake, fulfilment, handling, recovery, and how one sends work to the others."""

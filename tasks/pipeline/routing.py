@@ -1,0 +1,68 @@
+"""Which handlers an event goes to.
+
+Built in is `fulfilment`, for every event that speaks of a payment. A merchant's own handlers stand beside it:
+functions in `tasks.handlers`, registered with `on`.
+"""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from tasks.coinflow.event import Event
+from tasks.coinflow.event_types import EVENT_TYPES
+from tasks.coinflow.fields import Payload
+
+#: The step that reads an event and routes it; dead letters name it where an event does not fit its type.
+INTAKE = "intake"
+#: The handler that folds a payment's events into what the wallet holds.
+FULFILMENT = "fulfilment"
+
+Handler = Callable[[Event[Any]], None]
+H = TypeVar("H", bound=Handler)
+
+#: A merchant's handlers by their functions' names, which are also their tasks' names.
+HANDLERS: dict[str, Handler] = {}
+_routes: dict[str, list[str]] = {}
+
+
+class RegistrationError(Exception):
+    """A handler cannot be registered; the message says what to change."""
+
+
+def on(*event_types: str) -> Callable[[H], H]:
+    """Register the decorated function for these event types; return it as it is.
+
+    It is called with each such event, once in the usual case and again after a failure or crash, so it should
+    use `event.key` to do its work once. Raises RegistrationError.
+    """
+    for event_type in event_types:
+        if event_type not in EVENT_TYPES:
+            raise RegistrationError(f"{event_type!r} is no event type of Coinflow's.{_near(event_type)}")
+
+    def register(function: H) -> H:
+        name = function.__name__
+        if name in {*HANDLERS, INTAKE, FULFILMENT}:
+            raise RegistrationError(
+                f"There is a handler {name!r} already. Give each function a name of its own, and all its "
+                "event types to one @on(...)."
+            )
+        HANDLERS[name] = function
+        for event_type in dict.fromkeys(event_types):
+            _routes.setdefault(event_type, []).append(name)
+        return function
+
+    return register
+
+
+def route(event: Event[Payload]) -> list[str]:
+    """Return the handlers that an event goes to; one without any is stored and done."""
+    built_in = [FULFILMENT] if event.payment_id else []
+    return built_in + _routes.get(event.type.name, [])
+
+
+def _near(name: str) -> str:
+    by_folded = {known.casefold(): known for known in EVENT_TYPES}
+    near = [by_folded[folded] for folded in get_close_matches(name.casefold(), by_folded, n=3)]
+    return (
+        f" Did you mean {' or '.join(map(repr, near))}?" if near else " docs/event-types.md names them all."
+    )

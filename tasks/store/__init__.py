@@ -1,0 +1,1 @@
+"""SQL alone: the event log, the runs and the ledger."""

@@ -1,0 +1,110 @@
+"""Connections to the event log and ledger, on SQLite and PostgreSQL alike.
+
+Statements that every event needs are built once, as constants: to build one takes longer than to execute it.
+"""
+
+import sqlite3
+from functools import cache, partial
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tasks.embedded_broker.sqlite_damage import is_damage, recovery
+
+_log = structlog.get_logger(__name__)
+
+#: Seconds that a statement waits for another writer before it fails as transient.
+_LOCK_TIMEOUT = 10
+#: Beginnings of SQLSTATEs (PostgreSQL's appendix A) that a session is told because of what it took over when
+#: it began, or of what has become of its server. It may hear the same for good, and a new one need not:
+_STALE_STATES = (
+    # the connection failed; a pooler may say so and keep its own end open
+    "08",
+    # read-only: a default of the server, the database or the role, which a session takes over when it begins
+    "25006",
+    # who the session is: a role that was changed
+    "28",
+    # a role that was dropped and made again is another one than the session's; settings of a role, too
+    "42501",
+    # tables are looked for along the search path, another such setting
+    "42P01",
+    # an administrator, a crash, a start or a time limit ends sessions
+    "57P",
+)
+
+
+def connect(url: str) -> Engine:
+    """Return an engine whose transactions serialise writers and survive a loss of power.
+
+    Its errors hide the statements' parameters, which hold personal data and end up in logs.
+    """
+    if not url.startswith("sqlite"):
+        engine = create_engine(
+            url,
+            hide_parameters=True,
+            # A connection that died while idle is replaced instead of failing the next task.
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "options": f"-c lock_timeout={_LOCK_TIMEOUT}s"},
+        )
+        event.listen(engine, "handle_error", _drop_stale)
+        return engine
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _LOCK_TIMEOUT})
+    Path(engine.url.database or ".").parent.mkdir(parents=True, exist_ok=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", partial(_report_damage, Path(engine.url.database or "")))
+    return engine
+
+
+def insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT of a connection's dialect, which knows ON CONFLICT."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+@cache
+def _insert_missing(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return insert(dialect, table).on_conflict_do_nothing()
+
+
+def insert_missing(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:
+    """Insert the rows whose unique key is not there yet; the others stay as they are."""
+    if rows:
+        connection.execute(_insert_missing(connection.dialect.name, table), rows)
+
+
+def _drop_stale(context: ExceptionContext) -> None:
+    """Let go of every connection that this process has made so far, if one of them is stale."""
+    error = context.original_exception
+    state = getattr(error, "sqlstate", None) or ""
+    if state.startswith(_STALE_STATES):
+        context.is_disconnect = True
+        # These states' messages name tables and roles, never values.
+        _log.warning("database.connections_dropped", sqlstate=state, reason=str(error).partition("\n")[0])
+
+
+def _report_damage(path: Path, context: ExceptionContext) -> None:
+    """Say what to do about a torn page, and let go of the file: it will be replaced."""
+    if is_damage(context.original_exception):
+        context.is_disconnect = True
+        _log.error(
+            "database.damaged",
+            file=str(path),
+            reason=str(context.original_exception),
+            next_step=f"Stop every process, copy the file, run: {recovery(path.absolute())}; start again.",
+        )
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # sqlite3 would begin a transaction only at the first write: too late to keep what was read true.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    # A task is acknowledged after its commit, so the commit itself must be on the disk.
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # Takes the write lock first: a read that turns into a write could otherwise fail half-way.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

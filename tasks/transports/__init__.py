@@ -1,0 +1,1 @@
+"""kombu's transports for RabbitMQ and Redis, made to lose nothing by themselves."""

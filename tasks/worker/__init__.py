@@ -1,0 +1,1 @@
+"""How Celery is bent to keep a message until its task has run."""
