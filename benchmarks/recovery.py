@@ -19,9 +19,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 
-from tasks.pipeline.recovery import overdue
 from tasks.settings import Settings
 from tasks.store.database import connect
+from tasks.store.runs import overdue
 from tests.services import postgres_database
 from tests.stack import ROOT
 
@@ -73,7 +73,7 @@ def _fill(engine: Engine, first: int, last: int, state: str) -> None:
 def _sweep(engine: Engine) -> float:
     with engine.connect() as connection:
         began = time.perf_counter()
-        connection.execute(overdue(datetime.now(UTC))).all()
+        connection.execute(overdue(datetime.now(UTC), _OVERDUE)).all()
         return 1000 * (time.perf_counter() - began)
 
 

@@ -1,9 +1,11 @@
 """The worker's composition root: the Celery app, and what its tasks work on."""
 
-from functools import cache
-from typing import Any
+import os
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, cast
 
-from celery import Celery, bootsteps
+from celery import Celery, Task, bootsteps
 from celery.signals import setup_logging
 from sqlalchemy import Engine
 
@@ -14,47 +16,55 @@ from tasks.worker.price_list import PriceList
 from tasks.worker.queues import Queues
 from tasks.worker.shutdown import OrderlyStop
 
-settings = Settings.load()
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What the tasks of one process work on."""
+
+    settings: Settings
+    engine: Engine
+    price_list: PriceList
+
+    @property
+    def catalog(self) -> Catalog:
+        """The price list in force."""
+        return self.price_list.current()
 
 
 class Application(Celery):
-    """Celery's, whose plain connections, such as Flower's, notice that the broker has fallen silent."""
+    """Celery's, which knows what its tasks work on."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            "tasks",
+            config_source="celeryconfig",
+            task_cls="tasks.worker.reliable_task:ReliableTask",
+            control="tasks.worker.monitoring:Control",
+            events="tasks.worker.monitoring:Events",
+        )
+        self._settings = settings
+        self._of_processes: dict[int, Collaborators] = {}
+
+    @property
+    def collaborators(self) -> Collaborators:
+        """What belongs to this process: made at first use, so that no two share a connection."""
+        process = os.getpid()
+        if process not in self._of_processes:
+            engine = connect(self._settings.database_url.get_secret_value())
+            own = Collaborators(self._settings, engine, self.price_list)
+            # Of two threads that come at once, both get the first one's.
+            self._of_processes.setdefault(process, own)
+        return self._of_processes[process]
+
+    @cached_property
+    def price_list(self) -> PriceList:
+        """The list that the worker shares with its pool. Raises CatalogError."""
+        return PriceList(self._settings.catalog_path)
 
     def connection(self, *arguments: Any, **options: Any) -> Any:
-        """Return a connection with a heartbeat."""
+        """Return a connection with a heartbeat, so that Flower notices that the broker has fallen silent."""
         options.setdefault("heartbeat", self.conf.broker_heartbeat)
         return super().connection(*arguments, **options)
-
-
-app = Application(
-    "tasks",
-    config_source="celeryconfig",
-    task_cls="tasks.worker.retries:ReliableTask",
-    control="tasks.worker.monitoring:Control",
-    events="tasks.worker.monitoring:Events",
-)
-
-
-@cache
-def engine() -> Engine:
-    """Return this process's connections; made at first use, so that no two processes share one."""
-    return connect(settings.database_url.get_secret_value())
-
-
-@cache
-def price_list() -> PriceList:
-    """Return the list that the worker shares with its pool. Raises CatalogError."""
-    return PriceList(settings.catalog_path)
-
-
-def catalog() -> Catalog:
-    """Return the price list in force."""
-    return price_list().current()
-
-
-@setup_logging.connect
-def _configure_logs(**_options: Any) -> None:
-    settings.configure_logs()
 
 
 class PriceListWatch(bootsteps.StartStopStep):
@@ -62,18 +72,42 @@ class PriceListWatch(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def create(self, _worker: Any) -> None:
+    def create(self, worker: Any) -> None:
         """Refuse to start with a broken list. Raises SystemExit."""
         try:
-            price_list()
+            _ = worker.app.price_list
         except CatalogError as error:
             raise SystemExit(f"The price list needs attention. {error}") from None
 
     def start(self, worker: Any) -> None:
         """Look every second; the timer is the worker's, so it outlives a connection to the broker."""
-        worker.timer.call_repeatedly(1.0, price_list().look)
+        worker.timer.call_repeatedly(1.0, worker.app.price_list.look)
 
 
-app.steps["worker"].add(PriceListWatch)
-app.steps["consumer"].add(Queues)
-app.steps["consumer"].add(OrderlyStop)
+def create_app(settings: Settings) -> Application:
+    """Return the application of the given settings."""
+    app = Application(settings)
+    app.steps["worker"].add(PriceListWatch)
+    app.steps["consumer"].add(Queues)
+    app.steps["consumer"].add(OrderlyStop)
+    return app
+
+
+def collaborators(task: Task[..., None]) -> Collaborators:
+    """Return what a task works on."""
+    return cast("Application", task.app).collaborators
+
+
+@cache
+def _app() -> Application:
+    """Return the application that the environment describes."""
+    settings = Settings.load()
+    setup_logging.connect(lambda **_: settings.configure_logs(), weak=False)
+    return create_app(settings)
+
+
+def __getattr__(name: str) -> Application:
+    """Serve `celery -A tasks`, which looks for `app`; nothing reads the environment before."""
+    if name == "app":
+        return _app()
+    raise AttributeError(name)

@@ -6,7 +6,6 @@ in the broker's queue `dead-letters` under ids that begin with `b`.
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -15,12 +14,12 @@ from sqlalchemy import select
 import tasks.pipeline.fulfilment
 import tasks.pipeline.handling
 import tasks.pipeline.intake  # noqa: F401  # registers the tasks that are sent
+from tasks.celery import app
 from tasks.cli.broker_letters import broker_letters, replay_messages, summary
 from tasks.cli.letter_filter import LetterFilter, filter_options
 from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
-from tasks.pipeline.dispatch import unfinished
-from tasks.store.dead_letters import discard as discard_run
-from tasks.store.dead_letters import reopen
+from tasks.pipeline.dispatch import plan
+from tasks.store import runs
 from tasks.store.runs import DEADLINE
 from tasks.store.schema import RunState, dead_letter_attempts
 from tasks.store.schema import dead_letters as letters
@@ -163,7 +162,7 @@ def discard(letter_id: str, *, as_json: bool) -> None:
     else:
         with database() as connection:
             for letter in LetterFilter([letter_id]).letters(connection, RunState.DEAD, RunState.PENDING):
-                discard_run(connection, letter["event_id"], letter["handler"])
+                runs.discard(connection, letter["event_id"], letter["handler"])
                 found = True
     if not found:
         raise _unknown([letter_id])
@@ -178,14 +177,10 @@ def _replay_letters(found: Sequence[dict[str, Any]]) -> int:
     for start in range(0, len(found), _GROUP):
         group = found[start : start + _GROUP]
         with database() as connection:
-            reopen(
-                connection,
-                [(each["event_id"], each["handler"]) for each in group],
-                datetime.now(UTC) + DEADLINE,
-            )
-            work = unfinished(connection, [each["event_id"] for each in group])
+            runs.reopen(connection, [(each["event_id"], each["handler"]) for each in group])
+            work = plan(connection, [each["event_id"] for each in group])
         try:
-            work.send()
+            work.send(app)
         except Exception as error:
             if kind(error) is not Kind.TRANSIENT:
                 raise

@@ -5,13 +5,14 @@ from sqlalchemy import select
 
 from tasks.cli.events import summaries
 from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
-from tasks.coinflow.event import Event, read_event, read_packet
-from tasks.coinflow.fields import Payload
+from tasks.coinflow.event import read_event, read_packet
 from tasks.payments.decision import DecisionStatus, decide
+from tasks.payments.facts import Statement
+from tasks.payments.facts import state as state_of
 from tasks.payments.price_list import CatalogError, read_catalog
 from tasks.payments.purchase import Match
-from tasks.pipeline.fulfilment import fulfil
 from tasks.settings import Settings
+from tasks.store.fulfilment import fulfil
 from tasks.store.matches import matches_of, save_match
 from tasks.store.schema import dead_letters, events, grants, ledger_entries, matches
 from tasks.store.schema import payments as payment_table
@@ -121,12 +122,12 @@ def show(payment_id: str, *, as_json: bool) -> None:
 
 def _decide_each(story: list[dict[str, object]], match: Match | None) -> None:
     """Give each event the decision that it and those before it come to; none to what does not count."""
-    so_far: list[Event[Payload]] = []
+    so_far: list[Statement] = []
     for row in story:
         body, set_aside = str(row.pop("body")), row.pop("set_aside")
         event = None if set_aside else read_event(read_packet(body))
         if event:
-            so_far.append(event)
+            so_far.append(state_of(event))
         row["decision"] = decide(so_far, match).status if event else None
 
 

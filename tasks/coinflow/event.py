@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeGuard, TypeVar
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from tasks.coinflow.event_types import EVENT_TYPES, EventType, Meaning
+from tasks.coinflow.event_types import EVENT_TYPES, EventType
 from tasks.coinflow.fields import NAME_LENGTH, Payload
 from tasks.coinflow.payloads import parse, payment_id_of
 from tasks.errors import PayloadInvalid
@@ -21,6 +21,15 @@ P_co = TypeVar("P_co", bound=Payload, covariant=True)
 def storable(name: str) -> str:
     """Return a name as every database can store and index it; the body keeps it whole."""
     return name.replace("\0", "\\0")[:NAME_LENGTH]
+
+
+def happened_at(created: str) -> datetime | None:
+    """Return the moment that `created` states, in UTC if it names no zone; None if it is no ISO 8601 time."""
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +62,7 @@ class Event(Generic[P_co]):
     @property
     def happened_at(self) -> datetime | None:
         """When Coinflow says it happened, or None if that is no ISO 8601 time."""
-        try:
-            moment = datetime.fromisoformat(self.created)
-        except ValueError:
-            return None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-    @property
-    def position(self) -> tuple[bool, datetime, str, str]:
-        """Where the event stands among others: by the time it states, whatever order they came in."""
-        moment = self.happened_at
-        return (moment is None, moment or datetime.min.replace(tzinfo=UTC), self.created, self.key)
-
-    def means(self, *meanings: Meaning) -> bool:
-        """Tell whether the event has one of these meanings for its payment."""
-        return self.type.meaning in meanings
+        return happened_at(self.created)
 
 
 def carries(event: Event[Payload], model: type[P]) -> TypeGuard[Event[P]]:

@@ -21,12 +21,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.coinflow.event import Event, carries
 from tasks.coinflow.event_types import Family, Meaning
-from tasks.coinflow.fields import CustomerPayload, Payload
-from tasks.coinflow.payloads import Chargeback, Paid, Refund
-from tasks.payments.purchase import Match, Purchase, names_item, read_purchase
-from tasks.payments.refunds import completes, refunded_cents
+from tasks.payments.facts import Money, Statement
+from tasks.payments.purchase import Match, Purchase, read_purchase
+from tasks.payments.refunds import completing, refunded_cents
 
 
 class DecisionStatus(StrEnum):
@@ -51,87 +49,71 @@ class Decision:
 
     status: DecisionStatus = DecisionStatus.NOTHING
     #: The event that pays, or None.
-    paid: Event[Paid] | None = None
+    paid: Statement | None = None
+    #: What it says was paid, or None.
+    price: Money | None = None
     #: The event or the operator's word that names the item, or None.
-    named_by: Event[Payload] | Match | None = None
+    named_by: Statement | Match | None = None
     #: The customer that the events name, or None.
     wallet: str | None = None
     #: The event that brought the status about.
-    cause: Event[Payload] | None = None
+    cause: Statement | None = None
     #: What has gone back to the buyer; less than the price leaves the grant.
     refunded_cents: int = 0
 
     @property
     def purchase(self) -> Purchase | None:
         """What was bought, or None while it is unknown. Raises a PermanentError that says what is wrong."""
-        if self.paid is None or self.named_by is None:
+        if self.paid is None or self.price is None or self.named_by is None:
             return None
-        return read_purchase(self.paid, self.named_by, self.wallet)
+        return read_purchase(self.price, self.paid.happened_at, self.named_by, self.wallet)
 
 
-def decide(events: Collection[Event[Payload]], match: Match | None = None) -> Decision:
+def decide(events: Collection[Statement], match: Match | None = None) -> Decision:
     """Return what the payment's wallet should hold now; `match` is an operator's word on the item."""
     story = sorted(events, key=lambda event: event.position)
-    paid = _paying(story)
-    if paid is None:
+    paying = [(event, event.facts.price) for event in story if event.facts.price]
+    if not paying:
         return Decision()
-    named_by = match or next(filter(names_item, [paid, *story]), None)
-    price = paid.payload.price
-    refunds = [event for event in story if carries(event, Refund)]
-    refunded = refunded_cents(refunds, price.currency)
-    status, causes = _status(story, paid, refunds, is_refunded=0 < refunded >= price.cents)
+    paid, price = min(paying, key=lambda each: each[0].type.name != "Settled")
+    named_by = match or next((event for event in [paid, *story] if event.facts.named), None)
+    refunded = refunded_cents(story, price.currency)
+    status, causes = _status(story, paid, is_refunded=0 < refunded >= price.cents)
     if status is DecisionStatus.GRANTED and named_by is None:
         status = DecisionStatus.UNMATCHED
     return Decision(
         status=status,
         paid=paid,
+        price=price,
         named_by=named_by,
-        wallet=_wallet([paid, *story]),
+        wallet=next((event.facts.customer for event in [paid, *story] if event.facts.customer), None),
         cause=max(causes, key=lambda event: event.position),
         refunded_cents=refunded,
     )
 
 
-def _paying(story: Sequence[Event[Payload]]) -> Event[Paid] | None:
-    paying = [event for event in story if carries(event, Paid)]
-    return min(paying, key=lambda event: event.type.name != "Settled", default=None)
-
-
-def _wallet(story: Sequence[Event[Payload]]) -> str | None:
-    named = (event.payload.customer_id for event in story if isinstance(event.payload, CustomerPayload))
-    return next(filter(None, named), None)
-
-
 def _status(
-    story: Sequence[Event[Payload]],
-    paid: Event[Payload],
-    refunds: Sequence[Event[Refund]],
-    *,
-    is_refunded: bool,
-) -> tuple[DecisionStatus, Sequence[Event[Payload]]]:
+    story: Sequence[Statement], paid: Statement, *, is_refunded: bool
+) -> tuple[DecisionStatus, Sequence[Statement]]:
     """Return the status and the events that brought it about."""
     lost = [event for event in story if event.means(Meaning.REVOKES)]
     if lost:
         return DecisionStatus.REVOKED, lost
     if is_refunded:
-        return DecisionStatus.REVOKED, list(filter(completes, refunds))
+        return DecisionStatus.REVOKED, completing(story)
     won = [event for event in story if event.means(Meaning.RESTORES)]
-    closed = {_dispute(event) for event in won}
+    closed = {event.facts.chargeback_id for event in won}
     open_ = [
         event
         for event in story
         if event.means(Meaning.SUSPENDS)
         and (
-            _dispute(event) not in closed
+            event.facts.chargeback_id not in closed
             if event.type.family is Family.CHARGEBACK
             else paid.type.name != "Settled"
         )
     ]
     if open_:
         return DecisionStatus.SUSPENDED, open_
-    undone = [event for event in refunds if event.means(Meaning.UNDOES_REFUND)]
+    undone = [event for event in story if event.means(Meaning.UNDOES_REFUND)]
     return DecisionStatus.GRANTED, [paid, *won, *undone]
-
-
-def _dispute(event: Event[Payload]) -> str | None:
-    return event.payload.chargeback_id if isinstance(event.payload, Chargeback) else None

@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.coinflow.event import Event
-from tasks.coinflow.fields import NAME_LENGTH, Cents, Payload
-from tasks.coinflow.payloads import Paid, PurchasePayload, Refund
+from tasks.coinflow.fields import NAME_LENGTH
 from tasks.errors import ItemMissing, QuantityInvalid, WalletInvalid
-
-#: More of an item than anybody buys; larger numbers would not fit the ledger's columns.
-_MOST = 1_000_000_000
+from tasks.payments.facts import MOST, Money, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +16,7 @@ class Purchase:
     item: str
     quantity: int
     #: What was paid for it, without the buyer's fees.
-    price: Cents
+    price: Money
     #: When Coinflow says that it was paid, or None if it states no readable time.
     paid_at: datetime | None
 
@@ -35,37 +31,23 @@ class Match:
     wallet: str | None = None
 
 
-def names_item(event: Event[Payload]) -> bool:
-    """Tell whether the event's `webhookInfo` names an item, rightly or not."""
-    return _info(event).get("item") is not None
-
-
-def read_purchase(paid: Event[Paid], named_by: Event[Payload] | Match, wallet: str | None) -> Purchase:
-    """Return what `paid` bought: item and quantity as `named_by` says.
+def read_purchase(
+    price: Money, paid_at: datetime | None, named_by: Statement | Match, wallet: str | None
+) -> Purchase:
+    """Return what was bought for `price` at `paid_at`: item and quantity as `named_by` says.
 
     `wallet` is the customer that the payment's events name, or None. Raises ItemMissing, QuantityInvalid or
     WalletInvalid.
     """
-    item: object
-    quantity: object
+    named = named_by if isinstance(named_by, Match) else named_by.facts.named
     if isinstance(named_by, Match):
-        item, quantity, wallet = named_by.item, named_by.quantity, named_by.wallet or wallet
-    else:
-        info = _info(named_by)
-        item, quantity = info["item"], info.get("quantity", 1)
-    if not isinstance(item, str) or not item:
+        wallet = named_by.wallet or wallet
+    if named is None or not named.item:
         raise ItemMissing('webhookInfo: expected {"item": "<name>"}.')
-    # bool is an int to Python, and 1.0 equals 1; neither is a number of swords.
-    if type(quantity) is not int or not 1 <= quantity <= _MOST:
-        raise QuantityInvalid(f"webhookInfo.quantity: expected a whole number from 1 to {_MOST}.")
+    if named.quantity is None or not 1 <= named.quantity <= MOST:
+        raise QuantityInvalid(f"webhookInfo.quantity: expected a whole number from 1 to {MOST}.")
     if not wallet:
         raise WalletInvalid("data: expected a wallet, customerId or rawCustomerId.")
     if len(wallet) > NAME_LENGTH or "\0" in wallet:
         raise WalletInvalid(f"data: expected a customer of at most {NAME_LENGTH} characters without NUL.")
-    return Purchase(wallet, item, quantity, paid.payload.price, paid.happened_at)
-
-
-def _info(event: Event[Payload]) -> dict[str, object]:
-    payload = event.payload
-    info = payload.webhook_info if isinstance(payload, PurchasePayload | Refund) else None
-    return info if isinstance(info, dict) else {}
+    return Purchase(wallet, named.item, named.quantity, price, paid_at)

@@ -15,10 +15,27 @@ another, as `Refund Complete`, as `Refund Failure` or `Refund Returned`. The rea
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from tasks.coinflow.event import Event
 from tasks.coinflow.event_types import Meaning
-from tasks.coinflow.payloads import Refund
+from tasks.payments.facts import Refunded, Statement
+
+
+class _Step(NamedTuple):
+    event: Statement
+    refund: Refunded
+
+    @property
+    def completes(self) -> bool:
+        return self.event.type.name == "Refund Complete" or (
+            self.event.type.name == "Refund" and self.refund.status == "Settled"
+        )
+
+    @property
+    def ends(self) -> bool:
+        return self.event.means(Meaning.UNDOES_REFUND) or (
+            self.event.type.name == "Refund" and self.refund.status == "Failed"
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -30,58 +47,55 @@ class _Refund:
     ended: bool = False
 
 
-def refunded_cents(events: Collection[Event[Refund]], currency: str | None) -> int:
+def refunded_cents(events: Collection[Statement], currency: str | None) -> int:
     """Return the cents of all refunds that have completed and were not undone.
 
     `currency` is the payment's, or None where Coinflow names none.
     """
-    groups: dict[tuple[str | None, int], list[Event[Refund]]] = {}
-    for event in sorted(events, key=lambda event: event.position):
-        amount = event.payload.totals.subtotal
+    groups: dict[tuple[str | None, int], list[_Step]] = {}
+    for step in _steps(sorted(events, key=lambda event: event.position)):
+        amount = step.refund.amount
         if None in {currency, amount.currency} or amount.currency == currency:
-            groups.setdefault((event.payload.refund_id, amount.cents), []).append(event)
+            groups.setdefault((step.refund.refund_id, amount.cents), []).append(step)
     return sum(
         cents * (_completed(group) if refund_id is None else _is_completed(group))
         for (refund_id, cents), group in groups.items()
     )
 
 
-def completes(event: Event[Refund]) -> bool:
-    """Tell whether the event says that the money has left."""
-    return event.type.name == "Refund Complete" or (
-        event.type.name == "Refund" and event.payload.status == "Settled"
-    )
+def completing(events: Collection[Statement]) -> list[Statement]:
+    """Return the events that say that money has left."""
+    return [step.event for step in _steps(events) if step.completes]
 
 
-def _ends(event: Event[Refund]) -> bool:
-    return event.means(Meaning.UNDOES_REFUND) or (
-        event.type.name == "Refund" and event.payload.status == "Failed"
-    )
+def _steps(events: Collection[Statement]) -> list[_Step]:
+    return [_Step(event, event.facts.refund) for event in events if event.facts.refund]
 
 
-def _is_completed(events: Sequence[Event[Refund]]) -> bool:
+def _is_completed(steps: Sequence[_Step]) -> bool:
     """Tell what the events of one refund say last."""
-    words = [event for event in events if completes(event) or _ends(event)]
-    return bool(words) and completes(words[-1])
+    words = [step for step in steps if step.completes or step.ends]
+    return bool(words) and words[-1].completes
 
 
-def _completed(events: Sequence[Event[Refund]]) -> int:
+def _completed(steps: Sequence[_Step]) -> int:
     """Return how many refunds of one amount have completed and were not undone."""
     refunds: list[_Refund] = []
     last: _Refund | None = None
-    for event in events:
-        words = (event.type.name, event.payload.status if event.type.name == "Refund" else None)
+    for step in steps:
+        name = step.event.type.name
+        words = (name, step.refund.status if name == "Refund" else None)
         running = [each for each in refunds if not each.ended]
-        if _ends(event):
+        if step.ends:
             if last and last.ended and words not in last.said:
                 refund = last
             else:
-                returned = event.type.name == "Refund Returned"
+                returned = name == "Refund Returned"
                 refund = min(running, key=lambda each: each.completed != returned, default=_Refund())
             refund.ended, refund.completed = True, False
         else:
             refund = next((each for each in running if words not in each.said), _Refund())
-            refund.completed |= completes(event)
+            refund.completed |= step.completes
         if refund not in refunds:
             refunds.append(refund)
         refund.said.add(words)

@@ -1,31 +1,22 @@
-"""Dispatch: sends what is stored and unfinished to the handlers it goes to."""
+"""Dispatch: sends what is stored and pending to the handlers it goes to."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TypedDict
 
-from sqlalchemy import Connection, bindparam, select
+from celery import Celery
+from sqlalchemy import Connection
 
 from celeryconfig import INTAKE_TASK
-from tasks.celery import app
 from tasks.errors import HandlerMissing
-from tasks.pipeline.routing import FULFILMENT, HANDLERS, INTAKE
-from tasks.store.dead_letters import bury
-from tasks.store.schema import RunState, events, handler_runs
+from tasks.pipeline.routing import HANDLERS, INTAKE
+from tasks.store import events, runs
+from tasks.store.fulfilment import FULFILMENT
 
 #: The name of the task that fulfils payments, and what precedes a handler's name in its task's.
 FULFILMENT_TASK = "tasks.fulfilment.fulfil_payments"
 HANDLER_TASKS = "tasks.handlers."
-_PENDING = (
-    select(handler_runs.c.handler, events.c.id, events.c.payment_id)
-    .join(events, events.c.id == handler_runs.c.event_id)
-    .where(
-        handler_runs.c.event_id.in_(bindparam("event_ids", expanding=True)),
-        handler_runs.c.state == RunState.PENDING,
-    )
-    .order_by(events.c.id)
-)
 
 
 class Delivery(TypedDict):
@@ -46,42 +37,36 @@ class Work:
     #: Events that intake has not read, by their id: their data did not fit their type.
     unread: Mapping[int, Delivery]
 
-    def send(self) -> None:
+    def send(self, app: Celery) -> None:
         """Send it: the payments as one message, each event to each handler as one of its own."""
         if self.unread:
-            _send(INTAKE_TASK, list(self.unread.values()))
+            app.tasks[INTAKE_TASK].delay(list(self.unread.values()))
         if self.payment_ids:
-            _send(FULFILMENT_TASK, sorted(self.payment_ids))
+            app.tasks[FULFILMENT_TASK].delay(sorted(self.payment_ids))
         for handler, event_ids in self.event_ids.items():
             for event_id in event_ids:
-                _send(HANDLER_TASKS + handler, event_id)
+                app.tasks[HANDLER_TASKS + handler].delay(event_id)
 
 
-def unfinished(connection: Connection, event_ids: Collection[int]) -> Work:
-    """Return the work that these events still are. What goes to no function any more is a dead letter."""
+def plan(connection: Connection, event_ids: Collection[int]) -> Work:
+    """Return the work that these events still are. What goes to no function any more is given up."""
     by_handler: dict[str, list[int]] = {}
     payment_ids: set[str] = set()
-    for row in connection.execute(_PENDING, {"event_ids": list(event_ids)}):
-        by_handler.setdefault(row.handler, []).append(row.id)
-        if row.handler == FULFILMENT:
-            payment_ids.add(row.payment_id)
-    by_handler.pop(FULFILMENT, None)
-    unread = _unread(connection, by_handler.pop(INTAKE, []))
+    for run in runs.pending(connection, event_ids):
+        if run.handler == FULFILMENT and run.payment_id:
+            payment_ids.add(run.payment_id)
+        else:
+            by_handler.setdefault(run.handler, []).append(run.event_id)
+    unread = by_handler.pop(INTAKE, [])
     for handler in by_handler.keys() - HANDLERS.keys():
-        error = HandlerMissing(f"tasks/handlers.py registers no function {handler!r}.")
-        bury(connection, by_handler.pop(handler), handler, error, attempts=1)
-    return Work(payment_ids, unread=unread, event_ids=by_handler)
+        error = HandlerMissing(f"No module in HANDLERS registers a function {handler!r}.")
+        runs.give_up(connection, by_handler.pop(handler), handler, error, attempts=1)
+    return Work(payment_ids, by_handler, deliveries(connection, unread))
 
 
-def _unread(connection: Connection, event_ids: Collection[int]) -> dict[int, Delivery]:
-    if not event_ids:
-        return {}
-    query = select(events.c.id, events.c.body, events.c.received_at).where(events.c.id.in_(event_ids))
+def deliveries(connection: Connection, event_ids: Collection[int]) -> dict[int, Delivery]:
+    """Return stored events as the receiver would hand them over."""
     return {
-        row.id: {"body": row.body, "received_at": row.received_at.astimezone(UTC).isoformat()}
-        for row in connection.execute(query)
+        number: {"body": came.body, "received_at": came.received_at.astimezone(UTC).isoformat()}
+        for number, came in events.bodies(connection, event_ids).items()
     }
-
-
-def _send(task: str, argument: object) -> None:
-    app.tasks[task].delay(argument)

@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 from tasks.coinflow.event import Event
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.fields import Payload
+from tasks.store.fulfilment import FULFILMENT
 
 #: The step that reads an event and routes it; dead letters name it where an event does not fit its type.
 INTAKE = "intake"
-#: The handler that folds a payment's events into what the wallet holds.
-FULFILMENT = "fulfilment"
 
 Handler = Callable[[Event[Any]], None]
 H = TypeVar("H", bound=Handler)

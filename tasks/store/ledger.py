@@ -3,15 +3,16 @@
 The primary key of `grants` is the promise that a payment grants an item once.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection
+from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 
 from sqlalchemy import Connection, Executable, bindparam, select
 
+from tasks.payments.grants import Entry, Grant, GrantStatus
 from tasks.store.database import insert
-from tasks.store.schema import GrantStatus, grants, ledger_entries
+from tasks.store.schema import grants, ledger_entries
 
 _HELD = select(grants).where(grants.c.payment_id.in_(bindparam("payment_ids", expanding=True)))
 _APPEND = ledger_entries.insert()
@@ -24,45 +25,6 @@ def _upsert(dialect: str) -> Executable:
         index_elements=[grants.c.payment_id, grants.c.item],
         set_={name: upsert.excluded[name] for name in ("wallet", "quantity", "status")},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a wallet holds of one payment."""
-
-    payment_id: str
-    item: str
-    wallet: str
-    quantity: int
-    status: GrantStatus
-
-    @property
-    def usable(self) -> int:
-        """How many the wallet's owner may use."""
-        return self.quantity if self.status is GrantStatus.GRANTED else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One move of a grant: what it became, and what the move added to the wallet."""
-
-    grant: Grant
-    added: int
-
-
-def entries_between(held: Mapping[str, Grant], due: Mapping[str, Grant]) -> list[Entry]:
-    """Return the moves from what is held of a payment to what is due, both by item; none if they agree."""
-    moves = []
-    for item in sorted(held.keys() | due.keys()):
-        before, after = held.get(item), due.get(item)
-        if before and (after is None or after.wallet != before.wallet):
-            revoked = replace(before, status=GrantStatus.REVOKED)
-            if before != revoked:
-                moves.append(Entry(revoked, -before.usable))
-            before = None
-        if after and after != before:
-            moves.append(Entry(after, after.usable - (before.usable if before else 0)))
-    return moves
 
 
 def held_grants(connection: Connection, payment_ids: Collection[str]) -> dict[str, dict[str, Grant]]:

@@ -1,48 +1,199 @@
-"""Runs under way: when a handler must be through with an event, and how often it may be cut off."""
+"""The life of a run: how far a handler has come with an event.
 
-from collections.abc import Collection
+    add ──▶ pending ──finish──▶ done
+             │  ▲  │
+             │  │  └─give_up──▶ dead ──discard──▶ discarded
+             │  └─────reopen────┴───────reopen────────┘
+             └─────────discard────────────────────────┘
+
+A pending run is sent to its handler at once, and again by recovery when it is overdue. `begin` counts its
+beginnings and `forget_beginnings` takes the count back, so a run that ends its process or outlasts its time
+limit, and so leaves nothing else behind, is given up after `MOST_BEGINNINGS`. A dead run has a dead letter,
+which goes when the run is done. Whatever a discarded run's handler says, it stays discarded.
+"""
+
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, literal, select, tuple_, update
 
 from tasks.errors import RunCutOff
-from tasks.store.dead_letters import bury
-from tasks.store.schema import RunState, handler_runs
+from tasks.store import dead_letters
+from tasks.store.database import insert_missing
+from tasks.store.schema import RunState, events, handler_runs
 
 #: How long a run may take before its event is sent again: longer than the longest wait between two tries and
 #: the longest run together.
 DEADLINE = timedelta(seconds=180)
+#: Each time that a run is sent again the wait doubles up to this, so that a long backlog is not multiplied.
+LONGEST_WAIT = timedelta(hours=1)
 #: How often a run may begin and end neither well nor with an error before it is given up.
-STARTS = 5
+MOST_BEGINNINGS = 5
 
-
-def start(connection: Connection, event_ids: Collection[int], handler: str) -> list[int]:
-    """Note that pending runs begin; return their events. A run that was cut off too often is a dead letter.
-
-    A handler that ends its process, or outlasts its time limit, leaves nothing behind but this count.
-    """
-    runs = (
-        handler_runs.c.event_id.in_(event_ids),
-        handler_runs.c.handler == handler,
-        handler_runs.c.state == RunState.PENDING,
+_EVENT_IDS: BindParameter[Sequence[int]] = bindparam("event_ids", expanding=True)
+_OF = (handler_runs.c.event_id.in_(_EVENT_IDS), handler_runs.c.handler == bindparam("of"))
+_CONCLUDE = (
+    update(handler_runs).where(*_OF).values(state=bindparam("state"), finished_at=bindparam("finished_at"))
+)
+_RUNS = select(handler_runs.c.event_id, handler_runs.c.state).where(*_OF).order_by(handler_runs.c.event_id)
+_BEGIN = (
+    update(handler_runs)
+    .where(*_OF, handler_runs.c.state == RunState.PENDING)
+    .values(sent_at=bindparam("sent_at"), due_at=bindparam("due_at"), starts=handler_runs.c.starts + 1)
+)
+_BEGUN = select(handler_runs.c.event_id, handler_runs.c.starts).where(
+    *_OF, handler_runs.c.state == RunState.PENDING
+)
+_STATES = (
+    select(handler_runs.c.event_id, handler_runs.c.state)
+    .join(events, events.c.id == handler_runs.c.event_id)
+    .where(
+        events.c.payment_id.in_(bindparam("payment_ids", expanding=True)),
+        handler_runs.c.handler == bindparam("of"),
     )
+    .order_by(handler_runs.c.event_id)
+)
+_POSTPONE = (
+    update(handler_runs)
+    .where(
+        handler_runs.c.event_id == bindparam("run_event"), handler_runs.c.handler == bindparam("run_handler")
+    )
+    .values(sent_at=bindparam("sent"), due_at=bindparam("due"))
+)
+_PENDING = (
+    select(handler_runs.c.event_id, handler_runs.c.handler, events.c.payment_id)
+    .join(events, events.c.id == handler_runs.c.event_id)
+    .where(handler_runs.c.event_id.in_(_EVENT_IDS), handler_runs.c.state == RunState.PENDING)
+    .order_by(handler_runs.c.event_id)
+)
+
+
+class Pending(NamedTuple):
+    """A run that is to be sent to its handler."""
+
+    event_id: int
+    handler: str
+    payment_id: str | None
+
+
+def add(connection: Connection, runs: Collection[tuple[int, str]]) -> None:
+    """Note runs, by event and handler, that begin now; one that is there already stays as it is."""
+    now = datetime.now(UTC)
+    rows: list[dict[str, object]] = [
+        {
+            "event_id": event_id,
+            "handler": handler,
+            "state": RunState.PENDING,
+            "sent_at": now,
+            "due_at": now + DEADLINE,
+        }
+        for event_id, handler in runs
+    ]
+    insert_missing(connection, handler_runs, rows)
+
+
+def pending(connection: Connection, event_ids: Collection[int]) -> list[Pending]:
+    """Return the runs of these events that are to be sent."""
+    return [Pending(*row) for row in connection.execute(_PENDING, {"event_ids": list(event_ids)})]
+
+
+def states(connection: Connection, payment_ids: Collection[str], handler: str) -> dict[int, RunState]:
+    """Return how far a handler has come with each event of these payments that goes to it."""
+    rows = connection.execute(_STATES, {"payment_ids": list(payment_ids), "of": handler})
+    return {row.event_id: RunState(row.state) for row in rows}
+
+
+def begin(connection: Connection, event_ids: Collection[int], handler: str) -> list[int]:
+    """Count a beginning of what is pending; return these events. What was cut off too often is given up."""
+    now = datetime.now(UTC)
+    of = _of(event_ids, handler)
+    connection.execute(_BEGIN, {**of, "sent_at": now, "due_at": now + DEADLINE})
+    begun = connection.execute(_BEGUN, of).all()
+    error = RunCutOff(
+        f"It began {MOST_BEGINNINGS} times and each time ended its worker or hit the time limit."
+    )
+    cut_off = [run.event_id for run in begun if run.starts > MOST_BEGINNINGS]
+    give_up(connection, cut_off, handler, error, attempts=MOST_BEGINNINGS)
+    return [run.event_id for run in begun if run.starts <= MOST_BEGINNINGS]
+
+
+def forget_beginnings(connection: Connection, event_ids: Collection[int], handler: str) -> None:
+    """Note that runs ended with an error that will be tried again: they did not end their worker."""
+    connection.execute(update(handler_runs).where(*_OF).values(starts=0), _of(event_ids, handler))
+
+
+def finish(connection: Connection, event_ids: Collection[int], handler: str) -> None:
+    """Note that the handler is through with these events; a dead letter they had is done with."""
+    if event_ids:
+        _conclude(connection, event_ids, handler, RunState.DONE)
+        dead_letters.remove(connection, event_ids, handler)
+
+
+def give_up(
+    connection: Connection, event_ids: Collection[int], handler: str, error: Exception, *, attempts: int
+) -> None:
+    """Make runs dead, each with a letter that says why; those that an operator has discarded stay so."""
+    runs = connection.execute(_RUNS, _of(event_ids, handler)) if event_ids else ()
+    if kept := [run.event_id for run in runs if run.state != RunState.DISCARDED]:
+        dead_letters.write(connection, kept, handler, error, attempts=attempts)
+        _conclude(connection, kept, handler, RunState.DEAD)
+
+
+def discard(connection: Connection, event_id: int, handler: str) -> None:
+    """Give a run up for an operator; its letter stays to be read."""
+    _conclude(connection, [event_id], handler, RunState.DISCARDED)
+
+
+def reopen(connection: Connection, letters: Collection[tuple[int, str]]) -> None:
+    """Make dead and discarded runs pending again, by event and handler; recovery sends what nobody sends."""
     now = datetime.now(UTC)
     connection.execute(
         update(handler_runs)
-        .where(*runs)
-        .values(sent_at=now, due_at=now + DEADLINE, starts=handler_runs.c.starts + 1)
+        .where(
+            tuple_(handler_runs.c.event_id, handler_runs.c.handler).in_(letters),
+            handler_runs.c.state.in_([RunState.DEAD, RunState.DISCARDED]),
+        )
+        .values(state=RunState.PENDING, sent_at=now, due_at=now + DEADLINE, starts=0, finished_at=None)
     )
-    begun = connection.execute(select(handler_runs.c.event_id, handler_runs.c.starts).where(*runs)).all()
-    given_up = [run.event_id for run in begun if run.starts > STARTS]
-    error = RunCutOff(f"It began {STARTS} times and each time ended its worker or hit the time limit.")
-    bury(connection, given_up, handler, error, attempts=STARTS)
-    return [run.event_id for run in begun if run.starts <= STARTS]
 
 
-def end(connection: Connection, event_ids: Collection[int], handler: str) -> None:
-    """Note that runs ended with an error that will be tried again: they did not end their worker."""
-    connection.execute(
-        update(handler_runs)
-        .where(handler_runs.c.event_id.in_(event_ids), handler_runs.c.handler == handler)
-        .values(starts=0)
+def overdue(now: datetime, limit: int) -> Select[tuple[int, str, datetime, datetime]]:
+    """Return the query for pending runs that are due, the longest first, and for nobody else meanwhile.
+
+    The state is a literal, because neither database uses a partial index for a parameter.
+    """
+    state = literal(RunState.PENDING.value, literal_execute=True)
+    return (
+        select(handler_runs.c.event_id, handler_runs.c.handler, handler_runs.c.sent_at, handler_runs.c.due_at)
+        .where(handler_runs.c.state == state, handler_runs.c.due_at < now)
+        .order_by(handler_runs.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     )
+
+
+def postpone_overdue(connection: Connection, limit: int) -> list[int]:
+    """Note that up to `limit` overdue runs are sent again now; return their events.
+
+    Each time the wait doubles, so that a long backlog is not multiplied.
+    """
+    now = datetime.now(UTC)
+    runs = connection.execute(overdue(now, limit)).all()
+    if runs:
+        waits = [min(max(2 * (run.due_at - run.sent_at), DEADLINE), LONGEST_WAIT) for run in runs]
+        rows = [
+            {"run_event": run.event_id, "run_handler": run.handler, "sent": now, "due": now + wait}
+            for run, wait in zip(runs, waits, strict=True)
+        ]
+        connection.execute(_POSTPONE, rows)
+    return [run.event_id for run in runs]
+
+
+def _of(event_ids: Collection[int], handler: str) -> dict[str, object]:
+    return {"event_ids": list(event_ids), "of": handler}
+
+
+def _conclude(connection: Connection, event_ids: Collection[int], handler: str, state: RunState) -> None:
+    values = {"state": state, "finished_at": datetime.now(UTC)}
+    connection.execute(_CONCLUDE, {**_of(event_ids, handler), **values})

@@ -40,14 +40,6 @@ class SetAside(StrEnum):
     INVALID = "invalid"
 
 
-class GrantStatus(StrEnum):
-    """What a wallet may do with what it was granted."""
-
-    GRANTED = "granted"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
-
-
 class Timestamp(TypeDecorator[datetime]):
     """An aware UTC time; SQLite keeps no zone of its own."""
 
@@ -90,6 +82,9 @@ events = Table(
     Column("body", Text, nullable=False),
     # A `SetAside`, or NULL where the event counts.
     Column("set_aside", String(16)),
+    # What the rules read of the event, as JSON, and the version of what extracted it; NULL where nothing has.
+    Column("facts", Text),
+    Column("facts_version", Integer),
     Index(None, "payment_id"),
     Index(None, "event_type", "id"),
     Index(None, "received_at"),

@@ -12,7 +12,7 @@ from typing import Any
 from celery.bootsteps import RUN  # type: ignore[attr-defined]  # unknown to the stubs
 from celery.worker.strategy import default
 
-from tasks.worker.retries import HELD_SINCE, TRIES, Wait
+from tasks.worker.reliable_task import HELD_SINCE, TRIES, Wait
 
 
 def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:

@@ -5,31 +5,21 @@ handler may wait for anything, and must not keep others from running: its retry 
 broker.
 """
 
-import logging
 import random
 import sqlite3
-import time
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, NamedTuple
 
 import amqp.exceptions
 import kombu.exceptions
 import psycopg
 import redis.exceptions
 import sqlalchemy.exc
-import structlog
-from celery import Task
-from celery.app.trace import LOG_REJECTED
-from celery.exceptions import Reject, SoftTimeLimitExceeded, TaskPredicate
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.time import get_exponential_backoff_interval
 
-from celeryconfig import CONFIRM_TIMEOUT
 from tasks.embedded_broker.sqlite_damage import is_damage
 from tasks.errors import PermanentError, TransientError
-
-_log = structlog.get_logger(__name__)
-# `task.held` says it in a line; Celery would add a traceback each time.
-logging.getLogger("celery.app.trace").addFilter(lambda record: record.msg != LOG_REJECTED.strip())
 
 
 class Kind(Enum):
@@ -83,25 +73,33 @@ HELD_LIMIT = 10
 #: dead (RabbitMQ after half an hour, Redis after its visibility timeout) and counts that against the message.
 HOLD_LIMIT = 60
 
-#: The message header that counts a task's unexpected errors apart from the outages that it waited out, and
-#: the one that says since when its worker holds it (Unix seconds).
-TRIES = "unexpected_tries"
-HELD_SINCE = "held_since"
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How a task has fared before its error."""
+
+    #: Errors that nobody foresaw.
+    tries: int = 0
+    #: How often it was sent again.
+    retries: int = 0
+    #: Seconds for which its worker has held it.
+    held_for: float = 0.0
 
 
-class Wait(NamedTuple):
-    """Seconds until a held task's next run, and how many of its errors so far nobody foresaw."""
+@dataclass(frozen=True, slots=True)
+class RetryIn:
+    """Run the task again."""
 
     seconds: float
+    #: Its errors so far that nobody foresaw.
     tries: int
+    #: Whether it waits in its queue, or else with its worker.
+    in_queue: bool = False
 
 
-class Held(Reject):
-    """Asks the worker to keep the task's message and run it again."""
-
-    def __init__(self, reason: str, requeue: Wait) -> None:
-        # Celery passes it on unread to what rejects the message.
-        super().__init__(reason, requeue)  # type: ignore[arg-type]
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The task has failed for good."""
 
 
 def kind(error: Exception) -> Kind:
@@ -128,95 +126,18 @@ def backoff(tries: int) -> int:
     return get_exponential_backoff_interval(BACKOFF, tries, BACKOFF_LIMIT, full_jitter=True)
 
 
-class ReliableTask(Task[..., None]):
-    """A task that tries again whatever is transient."""
-
-    max_retries = None
-    Strategy = "tasks.worker.holding:strategy"
-    #: What logs and monitors show in place of arguments that hold personal data.
-    shown_arguments: str | None = None
-
-    def __call__(self, *args: Any, **options: Any) -> None:
-        """Run the task; a transient error that it leaves to its caller is tried again."""
-        try:
-            self.run(*args, **options)
-        except TaskPredicate:
-            # What becomes of the task is decided: it is retried, or held.
-            raise
-        except Exception as error:
-            if kind(error) is Kind.TRANSIENT:
-                try_again(self, error)
-            raise
-
-    def apply_async(self, *args: Any, **options: Any) -> Any:
-        """Send the task, and wait a bounded time until a queue holds it; retries come this way too."""
-        options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
-        options.setdefault("mandatory", True)
-        if self.shown_arguments:
-            options.setdefault("argsrepr", self.shown_arguments)
-        return super().apply_async(*args, **options)
-
-
-def try_again(task: Task[..., None], error: Exception) -> None:
-    """Let the worker hold the task and run it again as the policy says; return if the error is final."""
-    tries = _tries_with(task, error)
-    if tries is None:
-        return
-    held_for = time.time() - getattr(task.request, HELD_SINCE, time.time())
-    if kind(error) is Kind.TRANSIENT:
-        # As long again as it has waited already.
-        seconds = random.uniform(0.5, 1) * min(max(1, held_for), HELD_LIMIT)  # noqa: S311  # jitter
-    else:
-        seconds = backoff(tries - 1)
-    wait = Wait(seconds, tries)
-    if held_for > HOLD_LIMIT:
-        _send_again(task, error, wait, countdown=0)
-    _hold(task, error, wait)
-
-
-def try_later(task: Task[..., None], error: Exception) -> None:
-    """Send the task again as the policy says, to wait in the broker; return if the error is final."""
-    tries = _tries_with(task, error)
-    if tries is not None:
-        seconds = backoff(task.request.retries)
-        _send_again(task, error, Wait(seconds, tries), countdown=seconds)
-
-
-def _tries_with(task: Task[..., None], error: Exception) -> int | None:
-    """Return how often the task has failed in a way nobody foresaw, now included; None if it is given up."""
-    tries = unexpected_tries(task)
-    match kind(error):
-        case Kind.PERMANENT:
-            return None
-        case Kind.UNEXPECTED:
-            return tries + 1 if tries < UNEXPECTED_TRIES else None
-        case Kind.TRANSIENT:
-            return tries
-
-
-def unexpected_tries(task: Task[..., None]) -> int:
-    """Return how often the task has failed in a way nobody foresaw."""
-    return int(getattr(task.request, TRIES, 0))
-
-
-def _send_again(task: Task[..., None], error: Exception, wait: Wait, *, countdown: int) -> None:
-    """Raise what ends this run: Retry, or Held if no queue has taken the new message."""
-    # Without what brokers add: RabbitMQ lets nothing wait again that has waited before by its `x-death`.
-    headers: dict[str, Any] = {
-        name: value
-        for name, value in (task.request.headers or {}).items()
-        if not name.startswith("x-") and name != HELD_SINCE
-    }
-    headers[TRIES] = wait.tries
-    try:
-        raise task.retry(exc=error, countdown=countdown, headers=headers) from error
-    except Reject as refused:
-        # Celery would make a dead letter of it.
-        _hold(task, refused.args[0], wait)
-
-
-def _hold(task: Task[..., None], error: Exception, wait: Wait) -> None:
-    _log.warning(
-        "task.held", task=task.name, error=type(error).__name__, detail=str(error), seconds=wait.seconds
-    )
-    raise Held(type(error).__name__, wait) from None
+def next_step(error: Exception, attempt: Attempt, *, in_queue: bool = False) -> RetryIn | GiveUp:
+    """Return what the policy says about a task that failed; `in_queue` for one that no worker may hold."""
+    nature = kind(error)
+    tries = attempt.tries + (nature is Kind.UNEXPECTED)
+    if nature is Kind.PERMANENT or tries > UNEXPECTED_TRIES:
+        return GiveUp()
+    if in_queue:
+        return RetryIn(backoff(attempt.retries), tries, in_queue=True)
+    if attempt.held_for > HOLD_LIMIT:
+        return RetryIn(0, tries, in_queue=True)
+    if nature is Kind.UNEXPECTED:
+        return RetryIn(backoff(attempt.tries), tries)
+    # As long again as it has waited already.
+    seconds = random.uniform(0.5, 1) * min(max(1, attempt.held_for), HELD_LIMIT)  # noqa: S311  # jitter
+    return RetryIn(seconds, tries)

@@ -14,6 +14,7 @@ from receiver.settings import Settings
 from tasks.coinflow.event import read_event, read_packet
 from tasks.errors import PermanentError
 from tasks.payments.decision import decide
+from tasks.payments.facts import state
 from tests.fuzz.cases import KEY, MAX_BODY_BYTES, Case
 
 _ALLOWED = {200, 400, 401, 404, 405, 413}
@@ -36,7 +37,7 @@ class Broker:
             self.bodies.add(event["body"])
             try:
                 read = read_event(read_packet(event["body"]))
-                _ = decide([read] if read else []).purchase
+                _ = decide([state(read)] if read else []).purchase
             except PermanentError as error:
                 str(error)
             except Exception as error:  # noqa: BLE001  # whatever it is, it is what the fuzzing looks for

@@ -9,10 +9,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
+from celeryconfig import task_queues
+from tasks.celery import Application, create_app
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tests.services import postgres_database
 from tests.stack import ROOT
+
+PRICE_LIST = "[items.sword]\nprice = {cents = 500}\n"
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
@@ -29,3 +33,19 @@ def engine(
         engine = connect(Settings.load().database_url.get_secret_value())
         yield engine
         engine.dispose()
+
+
+@pytest.fixture
+def app(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:  # noqa: ARG001  # it names the database
+    """Return the product on the test's database and an embedded broker of its own."""
+    (tmp_path / "catalog.toml").write_text(PRICE_LIST)
+    monkeypatch.setenv("CATALOG_PATH", str(tmp_path / "catalog.toml"))
+    app = create_app(Settings.load())
+    app.conf.broker_transport_options = {"path": str(tmp_path / "broker.sqlite3")}
+    app.loader.import_default_modules()
+    with app.connection_for_write() as connection:
+        for queue in task_queues:
+            queue(connection.default_channel).declare()
+    yield app
+    app.collaborators.engine.dispose()
+    app.close()

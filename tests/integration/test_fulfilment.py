@@ -12,10 +12,9 @@ from sqlalchemy import Engine, func, select
 from tasks.coinflow.samples import apply, sample, with_identity
 from tasks.payments.price_list import Catalog, Item, Price
 from tasks.pipeline.dispatch import Delivery
-from tasks.pipeline.fulfilment import fulfil
 from tasks.pipeline.intake import store
-from tasks.pipeline.routing import FULFILMENT
-from tasks.store.dead_letters import discard
+from tasks.store.fulfilment import FULFILMENT, fulfil
+from tasks.store.runs import discard
 from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries
 
 PRICES = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})

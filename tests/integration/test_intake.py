@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, select, update
+from sqlalchemy.event import listens_for
 
 from celeryconfig import INTAKE_TASK
-from tasks.pipeline import intake
+from tasks.celery import Application
 from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.pipeline.routing import INTAKE
 from tasks.store.schema import dead_letters, events, grants, handler_runs, subscriptions
-from tasks.worker.retries import ReliableTask
-from tests.integration.test_fulfilment import PRICES, count, delivery, run, states, take_in
+from tasks.worker.reliable_task import Held
+from tests.integration.messages import redelivered, taken
+from tests.integration.test_fulfilment import count, delivery, run, states, take_in
 
 
 def set_aside(engine: Engine) -> list[str | None]:
@@ -123,53 +125,46 @@ def test_names_that_no_column_could_hold_are_kept_all_the_same(engine: Engine) -
     assert (len(row.plan_code), len(row.wallet)) == (200, 200)
 
 
-@pytest.fixture
-def sent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """Return the messages that tasks send, each as the task's name and its argument."""
-    messages: list[tuple[str, Any]] = []
-    monkeypatch.setattr(intake, "engine", lambda: engine)
-    monkeypatch.setattr(intake, "catalog", lambda: PRICES)
-    monkeypatch.setattr(
-        ReliableTask,
-        "apply_async",
-        lambda task, arguments, *_, **__: messages.append((task.name, *arguments)),
-    )
-    return messages
-
-
-def test_a_payment_is_fulfilled_where_its_events_are_stored(
-    engine: Engine, sent: list[tuple[str, Any]]
-) -> None:
-    intake.store_events.run([delivery(), delivery("other")])
+def test_a_payment_is_fulfilled_where_its_events_are_stored(engine: Engine, app: Application) -> None:
+    app.tasks[INTAKE_TASK]([delivery(), delivery("other")])
     assert count(engine, grants) == 2
     assert states(engine) == ["done", "done"]
-    assert sent == []
+    assert taken(app) == []
 
 
 @pytest.mark.parametrize("error", [ConnectionError, ValueError, SoftTimeLimitExceeded])
 def test_a_fulfilment_that_fails_becomes_a_task_of_its_own(
-    engine: Engine, sent: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    engine: Engine, app: Application, error: type[Exception]
 ) -> None:
-    def fail(*_: object) -> None:
-        raise error
+    @listens_for(app.collaborators.engine, "before_cursor_execute")
+    def fail(*details: Any) -> None:
+        if "FROM grants" in details[2]:
+            raise error
 
-    monkeypatch.setattr(intake, "fulfil", fail)
-    intake.store_events.run([delivery(), delivery("other")])
-    assert sent == [(FULFILMENT_TASK, ["other", "pay"])]
+    app.tasks[INTAKE_TASK]([delivery(), delivery("other")])
+    assert taken(app) == [(FULFILMENT_TASK, ["other", "pay"])]
     assert states(engine) == ["pending", "pending"]
 
 
-def test_what_was_cut_off_is_fulfilled_by_a_task_of_its_own(
-    engine: Engine, sent: list[tuple[str, Any]]
-) -> None:
+def test_what_was_cut_off_is_fulfilled_by_a_task_of_its_own(engine: Engine, app: Application) -> None:
     both = [delivery(), delivery("other")]
-    intake.store_events.push_request(delivery_info={"redelivered": True}, called_directly=True)
-    try:
-        intake.store_events.run(both)
-        assert sent == [(INTAKE_TASK, [each]) for each in both]
-        sent.clear()
-        intake.store_events.run(both[:1])
-    finally:
-        intake.store_events.pop_request()
-    assert sent == [(FULFILMENT_TASK, ["pay"])]
+    with redelivered(app, INTAKE_TASK) as store_events:
+        store_events(both)
+        assert taken(app) == [(INTAKE_TASK, [each]) for each in both]
+        store_events(both[:1])
+    assert taken(app) == [(FULFILMENT_TASK, ["pay"])]
     assert count(engine, grants) == 0
+
+
+def test_of_a_list_that_fails_each_event_is_tried_alone(engine: Engine, app: Application) -> None:
+    @listens_for(app.collaborators.engine, "before_cursor_execute")
+    def fail(*details: Any) -> None:
+        if "INTO events" in details[2]:
+            raise ValueError
+
+    both = [delivery(), delivery("other")]
+    app.tasks[INTAKE_TASK](both)
+    assert taken(app) == [(INTAKE_TASK, [each]) for each in both]
+    with pytest.raises(Held):
+        app.tasks[INTAKE_TASK](both[:1])
+    assert count(engine, events) == 0

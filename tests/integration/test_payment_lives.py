@@ -18,8 +18,8 @@ from sqlalchemy import Engine, func, select
 from tasks.coinflow.samples import sample, with_identity
 from tasks.payments.price_list import Catalog, Item, Price
 from tasks.pipeline.dispatch import Delivery
-from tasks.pipeline.fulfilment import fulfil
 from tasks.pipeline.intake import store
+from tasks.store.fulfilment import fulfil
 from tasks.store.schema import RunState, dead_letters, events, grants, handler_runs, ledger_entries, payments
 from tasks.worker.retries import TRANSIENT
 from tests.lives import Life, deliveries, live

@@ -1,37 +1,28 @@
 """Recovery: what is overdue is sent again, and a sweep costs the same however much is finished."""
 
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-import pytest
 from sqlalchemy import Engine, select, text, update
 
-from tasks.pipeline import recovery
-from tasks.pipeline.dispatch import Work
-from tasks.store.runs import DEADLINE
+from celeryconfig import INTAKE_TASK
+from tasks.celery import Application
+from tasks.pipeline.dispatch import FULFILMENT_TASK
+from tasks.store.runs import DEADLINE, overdue
 from tasks.store.schema import dead_letters, events, handler_runs
+from tests.integration.messages import taken
 
+TASK = "tasks.recovery.resend_unfinished"
 NOW = datetime.now(UTC)
 
 
-@pytest.fixture
-def sent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Work]:
-    """Let sweeps work on the test's database; return what they send."""
-    works: list[Work] = []
-    monkeypatch.setattr(recovery, "engine", lambda: engine)
-    monkeypatch.setattr(Work, "send", _record(works))
-    return works
-
-
-def _record(works: list[Work]) -> Callable[[Work], None]:
-    def send(work: Work) -> None:
-        works.append(work)
-
-    return send
+def sweep(app: Application) -> list[tuple[str, Any]]:
+    """Sweep once; return the messages that were sent."""
+    app.tasks[TASK]()
+    return taken(app)
 
 
 def store(engine: Engine, numbers: range, handler: str = "fulfilment", **run: Any) -> None:
@@ -65,53 +56,49 @@ def wait_of(engine: Engine) -> timedelta:
     return waits
 
 
-def test_what_is_overdue_is_sent_again_and_nothing_else(engine: Engine, sent: list[Work]) -> None:
+def test_what_is_overdue_is_sent_again_and_nothing_else(engine: Engine, app: Application) -> None:
     store(engine, range(1, 3))
     store(engine, range(3, 5), due_at=NOW + timedelta(days=1))
     store(engine, range(5, 7), state="done")
     store(engine, range(7, 9), state="discarded")
-    recovery.resend_unfinished()
-    assert [work.payment_ids for work in sent] == [{"pay-1", "pay-2"}]
-    recovery.resend_unfinished()
-    assert len(sent) == 1
+    assert sweep(app) == [(FULFILMENT_TASK, ["pay-1", "pay-2"])]
+    assert sweep(app) == []
 
 
-def test_a_replay_to_intake_that_was_not_sent_is_sent(engine: Engine, sent: list[Work]) -> None:
+def test_a_replay_to_intake_that_was_not_sent_is_sent(engine: Engine, app: Application) -> None:
     store(engine, range(1, 2), handler="intake")
-    recovery.resend_unfinished()
-    assert [work.unread[1]["body"] for work in sent] == ["{}"]
+    ((task, deliveries),) = sweep(app)
+    assert (task, [each["body"] for each in deliveries]) == (INTAKE_TASK, ["{}"])
 
 
-def test_overlapping_sweeps_send_each_run_once(engine: Engine, sent: list[Work]) -> None:
+def test_overlapping_sweeps_send_each_run_once(engine: Engine, app: Application) -> None:
     store(engine, range(1, 1201))
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: recovery.resend_unfinished(), range(4)))
-    payments = [payment for work in sent for payment in work.payment_ids]
+        list(pool.map(lambda _: app.tasks[TASK](), range(4)))
+    payments = [payment for _, payment_ids in taken(app) for payment in payment_ids]
     assert len(payments) == len(set(payments)) == 1200
 
 
-def test_a_backlog_is_not_multiplied_by_every_sweep(engine: Engine, sent: list[Work]) -> None:
+def test_a_backlog_is_not_multiplied_by_every_sweep(engine: Engine, app: Application) -> None:
     store(engine, range(1, 2), sent_at=NOW - DEADLINE)
     waits = []
     for _ in range(8):
-        recovery.resend_unfinished()
+        assert len(sweep(app)) == 1
         waits.append(wait_of(engine))
         with engine.begin() as connection:
             past = datetime.now(UTC) - timedelta(seconds=1)
             connection.execute(update(handler_runs).values(sent_at=past - waits[-1], due_at=past))
-    assert len(sent) == 8
     assert waits == sorted(waits)
     assert waits[1] >= 1.9 * waits[0]
     assert waits[-1] == timedelta(hours=1)
 
 
 def test_a_run_of_a_function_that_is_gone_is_a_dead_letter_and_stops_no_sweep(
-    engine: Engine, sent: list[Work]
+    engine: Engine, app: Application
 ) -> None:
     store(engine, range(1, 2), handler="taken_out")
     store(engine, range(2, 3))
-    recovery.resend_unfinished()
-    assert [(work.payment_ids, work.event_ids) for work in sent] == [({"pay-2"}, {})]
+    assert sweep(app) == [(FULFILMENT_TASK, ["pay-2"])]
     with engine.connect() as connection:
         letter = connection.execute(select(dead_letters)).one()
     assert (letter.event_id, letter.error) == (1, "HandlerMissing")
@@ -122,7 +109,7 @@ def test_a_sweep_reads_the_index_of_pending_runs_alone(engine: Engine) -> None:
     store(engine, range(1, 5001), state="done")
     store(engine, range(5001, 5011))
     # As a prepared statement gets it in the end: a plan for any parameters.
-    query = str(recovery.overdue(NOW).compile(engine, compile_kwargs={"render_postcompile": True}))
+    query = str(overdue(NOW, 500).compile(engine, compile_kwargs={"render_postcompile": True}))
     with engine.connect() as connection:
         connection.execute(text("ANALYZE"))
         if engine.dialect.name == "postgresql":

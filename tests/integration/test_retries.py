@@ -1,42 +1,26 @@
-"""The retry policy against what real databases and libraries raise."""
+"""The kinds of errors, against what real databases and libraries raise."""
 
 import signal
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-from unittest.mock import ANY, Mock
 
 import amqp.exceptions
 import kombu.exceptions
 import psycopg
 import pytest
 import redis.exceptions
-from celery.exceptions import Retry, SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from tasks.celery import app
-from tasks.errors import PermanentError, PriceMismatch, Stalled, TransientError
-from tasks.pipeline import fulfilment, intake
+from tasks.errors import PermanentError, PriceMismatch, TransientError
 from tasks.settings import Settings
 from tasks.store.database import connect
-from tasks.worker.retries import (
-    BACKOFF_LIMIT,
-    HELD_LIMIT,
-    HOLD_LIMIT,
-    UNEXPECTED_TRIES,
-    Held,
-    Kind,
-    Wait,
-    backoff,
-    kind,
-    try_again,
-    try_later,
-)
+from tasks.worker.retries import Kind, kind
 from tests.chaos.proxy import Proxy
 from tests.services import postgres_database
 
@@ -205,143 +189,3 @@ def test_what_ails_a_sqlite_file_is_transient(tmp_path: Path, fault: str) -> Non
 )
 def test_an_error_has_its_kind(error: Exception, expected: Kind) -> None:
     assert kind(error) is expected
-
-
-def test_the_wait_grows_to_its_limit_with_full_jitter() -> None:
-    for tries in (0, 1, 5, 10, 1000):
-        waits = [backoff(tries) for _ in range(300)]
-        longest = min(2**tries, BACKOFF_LIMIT)
-        assert 0 <= min(waits) <= longest / 4
-        assert longest * 3 / 4 <= max(waits) <= longest
-
-
-@app.task(name="tests.retries.idle", bind=True)
-def idle(self: Any) -> None: ...
-
-
-@contextmanager
-def running(retries: int = 0, **headers: Any) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
-    """Run a task as a worker does; yield it and the options of each message that it sends."""
-    sent: list[dict[str, Any]] = []
-    task = app.tasks["tests.retries.idle"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(task), "apply_async", lambda _task, *_arguments, **options: sent.append(options))
-        task.push_request(
-            args=(), kwargs={}, retries=retries, called_directly=False, delivery_info={}, **headers
-        )
-        yield task, sent
-        task.pop_request()
-
-
-def sent_later(error: Exception, retries: int, **headers: Any) -> dict[str, Any] | None:
-    """Return the options that a retry is sent with, or None if the error is final."""
-    with running(retries, **headers) as (task, sent), suppress(Retry):
-        try_later(task, error)
-    return sent[0] if sent else None
-
-
-def held(error: Exception, **headers: Any) -> Wait | None:
-    """Return how a worker holds the task, or None if the error is final."""
-    with running(**headers) as (task, _):
-        try:
-            try_again(task, error)
-        except Held as asked:
-            wait: Wait = asked.args[1]
-            return wait
-    return None
-
-
-def test_an_outage_is_waited_out_without_end() -> None:
-    sent = sent_later(ConnectionError(), retries=10_000)
-    assert sent
-    assert sent["retries"] == 10_001
-    assert held(ConnectionError(), held_since=time.time() - HOLD_LIMIT / 2)
-
-
-def test_what_nobody_foresaw_has_its_tries_however_many_outages_came_before() -> None:
-    later: dict[str, Any] = {}
-    in_place = 0
-    for tries in range(UNEXPECTED_TRIES):
-        sent, wait = (
-            sent_later(ValueError(), 50 + tries, **later),
-            held(ValueError(), unexpected_tries=in_place),
-        )
-        assert sent
-        assert wait
-        later, in_place = sent["headers"], wait.tries
-        assert held(ConnectionError(), unexpected_tries=in_place) == (ANY, in_place)
-    assert sent_later(ValueError(), 60, **later) is None
-    assert held(ValueError(), unexpected_tries=in_place) is None
-
-
-def test_what_is_held_waits_longer_each_time_up_to_a_limit() -> None:
-    for waited, longest in ((0, 1), (4, 4), (HOLD_LIMIT - 1, HELD_LIMIT)):
-        waits = [held(ConnectionError(), held_since=time.time() - waited) for _ in range(100)]
-        assert all(wait and longest / 2 <= wait.seconds <= longest + 0.1 for wait in waits)
-
-
-def test_what_was_held_for_long_goes_to_the_end_of_its_queue_and_stays_if_no_queue_takes_it() -> None:
-    long_ago = time.time() - HOLD_LIMIT - 1
-    with running(held_since=long_ago, unexpected_tries=2) as (task, sent), pytest.raises(Retry):
-        try_again(task, ConnectionError())
-    assert sent[0]["countdown"] == 0
-    assert sent[0]["headers"] == {"unexpected_tries": 2}
-    for try_once_more in (try_again, try_later):
-        with running(held_since=long_ago) as (task, _), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(task), "apply_async", Mock(side_effect=amqp.exceptions.MessageNacked()))
-            with pytest.raises(Held):
-                try_once_more(task, ConnectionError())
-
-
-def test_what_a_broker_has_noted_on_a_message_is_not_said_again() -> None:
-    """RabbitMQ lets no message wait where its headers say that it has waited: it would never come back."""
-    noted = {
-        "x-death": [{"queue": "celery_delayed_0"}],
-        "x-first-death-queue": "celery_delayed_0",
-        "x-delivery-count": 3,
-    }
-    for error in (ValueError(), ConnectionError()):
-        sent = sent_later(error, 1, **noted, own="kept")
-        assert sent
-        assert sent["headers"].items() >= {"own": "kept"}.items()
-        assert not noted.keys() & sent["headers"].keys()
-
-
-def test_what_a_time_limit_has_cut_off_is_sent_once() -> None:
-    """A retry that is raised while the time limit's error is handled is no error of its own."""
-
-    def hang() -> None:
-        raise SoftTimeLimitExceeded
-
-    def handle(*_: object) -> None:
-        try:
-            hang()
-        except SoftTimeLimitExceeded as error:
-            try_later(app.tasks["tests.retries.idle"], error)
-
-    with running() as (task, sent), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(task, "run", handle)
-        with pytest.raises(Retry):
-            task()
-    assert len(sent) == 1
-
-
-def test_a_permanent_error_is_not_tried_again() -> None:
-    assert sent_later(PriceMismatch(), retries=0) is None
-    assert held(PriceMismatch()) is None
-
-
-@pytest.mark.parametrize(("module", "step"), [(fulfilment, "fulfil"), (intake, "store")])
-def test_a_database_that_hangs_until_the_time_limit_is_no_reason_to_give_up(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, module: Any, step: str
-) -> None:
-    def hang(*_: object) -> None:
-        raise SoftTimeLimitExceeded
-
-    monkeypatch.setattr(module, "engine", lambda: engine)
-    monkeypatch.setattr(module, "catalog", dict, raising=False)
-    monkeypatch.setattr(module, step, hang)
-    task = fulfilment.fulfil_payments if module is fulfilment else intake.store_events
-    with pytest.raises(Stalled) as stalled:
-        task.run(["pay"])
-    assert kind(stalled.value) is Kind.TRANSIENT

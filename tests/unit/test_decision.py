@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.coinflow.event import Event, read_event, read_packet
-from tasks.coinflow.fields import Payload
+from tasks.coinflow.event import read_event, read_packet
 from tasks.coinflow.samples import sample, with_identity
 from tasks.errors import ItemMissing, QuantityInvalid, WalletInvalid
 from tasks.payments.decision import Decision, DecisionStatus, decide
+from tasks.payments.facts import Statement, state
 from tasks.payments.purchase import Match
 from tests.lives import Packet, deliveries, live
 
@@ -22,13 +22,13 @@ PAYIN = "Crypto Payin Funds Received"
 OPENED, WON, LOST = (f"Card Payment Chargeback {word}" for word in ("Opened", "Won", "Lost"))
 
 
-def read(packet: Packet) -> Event[Payload]:
+def read(packet: Packet) -> Statement:
     event = read_event(read_packet(json.dumps(packet)))
     assert event is not None
-    return event
+    return state(event)
 
 
-def story(*words: str | tuple[str, dict[str, Any]], cents: int = 500) -> list[Event[Payload]]:
+def story(*words: str | tuple[str, dict[str, Any]], cents: int = 500) -> list[Statement]:
     """Return events, a second apart in the order given."""
     events = []
     for number, word in enumerate(words):

@@ -1,8 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.store.ledger import Entry, Grant, entries_between
-from tasks.store.schema import GrantStatus
+from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
 
 grants = st.builds(
     lambda item, wallet, quantity, status: Grant("pay", item, wallet, quantity, status),

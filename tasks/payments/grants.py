@@ -1,0 +1,52 @@
+"""Grants: what a wallet holds of a payment, and the moves from what it holds to what is due."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class GrantStatus(StrEnum):
+    """What a wallet may do with what it was granted."""
+
+    GRANTED = "granted"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a wallet holds of one payment."""
+
+    payment_id: str
+    item: str
+    wallet: str
+    quantity: int
+    status: GrantStatus
+
+    @property
+    def usable(self) -> int:
+        """How many the wallet's owner may use."""
+        return self.quantity if self.status is GrantStatus.GRANTED else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One move of a grant: what it became, and what the move added to the wallet."""
+
+    grant: Grant
+    added: int
+
+
+def entries_between(held: Mapping[str, Grant], due: Mapping[str, Grant]) -> list[Entry]:
+    """Return the moves from what is held of a payment to what is due, both by item; none if they agree."""
+    moves = []
+    for item in sorted(held.keys() | due.keys()):
+        before, after = held.get(item), due.get(item)
+        if before and (after is None or after.wallet != before.wallet):
+            revoked = replace(before, status=GrantStatus.REVOKED)
+            if before != revoked:
+                moves.append(Entry(revoked, -before.usable))
+            before = None
+        if after and after != before:
+            moves.append(Entry(after, after.usable - (before.usable if before else 0)))
+    return moves
