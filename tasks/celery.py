@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, cast
 
 from celery import Celery, Task, bootsteps
@@ -85,8 +85,10 @@ class PriceListWatch(bootsteps.StartStopStep):
 
 
 def create_app(settings: Settings) -> Application:
-    """Return the application of the given settings."""
+    """Return the application of the given settings; its loader imports its tasks."""
     app = Application(settings)
+    # Handlers register themselves, and then there is a task for each.
+    app.conf.imports = (*settings.handlers, *app.conf.imports)
     app.steps["worker"].add(PriceListWatch)
     app.steps["consumer"].add(Queues)
     app.steps["consumer"].add(OrderlyStop)
@@ -98,16 +100,13 @@ def collaborators(task: Task[..., None]) -> Collaborators:
     return cast("Application", task.app).collaborators
 
 
-@cache
-def _app() -> Application:
-    """Return the application that the environment describes."""
+def __getattr__(name: str) -> Application:
+    """Make `app` of the environment when it is first asked for, as `celery -A tasks` does."""
+    if name != "app":
+        raise AttributeError(name)
     settings = Settings.load()
     setup_logging.connect(lambda **_: settings.configure_logs(), weak=False)
-    return create_app(settings)
-
-
-def __getattr__(name: str) -> Application:
-    """Serve `celery -A tasks`, which looks for `app`; nothing reads the environment before."""
-    if name == "app":
-        return _app()
-    raise AttributeError(name)
+    # It is there before its modules are, because they may ask for it.
+    globals()[name] = app = create_app(settings)
+    app.loader.import_default_modules()
+    return app

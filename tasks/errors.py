@@ -47,7 +47,7 @@ class Discarded(PermanentError):
 
 
 class HandlerMissing(PermanentError):
-    """The function was taken out of `tasks/handlers.py`; put it back and replay, or discard the letter."""
+    """No module in HANDLERS has the function any more; put it back and replay, or discard the letter."""
 
 
 class RunCutOff(PermanentError):

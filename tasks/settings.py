@@ -1,6 +1,7 @@
 """The tasks' part of the environment."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,17 @@ def _check_database_url(text: SecretStr) -> SecretStr:
     return SecretStr(url.render_as_string(hide_password=False))
 
 
+def _check_modules(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        try:
+            found = find_spec(name)
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            raise ValueError(f"there is no module {name!r}; expected names as in `import`, comma-separated")
+    return names
+
+
 class Settings(Environment):
     """What the tasks read, each name as in the environment."""
 
@@ -47,6 +59,11 @@ class Settings(Environment):
     merchant_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)] = Field(
         default=(), validation_alias=AliasChoices("COINFLOW_MERCHANT_IDS")
     )
+
+    #: The modules of the merchant's own handlers.
+    handlers: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_modules)
+    ] = ("tasks.handlers",)
 
     @field_validator("database_url")
     @classmethod

@@ -24,6 +24,7 @@ _NAMES = (
     "FLOWER_ADDRESS",
     "FLOWER_BASIC_AUTH",
     "FLOWER_HOSTS",
+    "HANDLERS",
     "LOG_FORMAT",
     "LOG_LEVEL",
     "MAX_BODY_BYTES",

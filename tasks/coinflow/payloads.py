@@ -251,10 +251,14 @@ _FAMILIES: Mapping[Family, tuple[type[Payload], str | None]] = MappingProxyType(
 )
 
 
+def model(family: Family) -> type[Payload]:
+    """Return what the `data` of a family's events is read as."""
+    return _FAMILIES[family][0]
+
+
 def parse(family: Family, data: dict[str, Any]) -> Payload:
     """Return `data` as the family's model. Raises pydantic's ValidationError."""
-    model, _ = _FAMILIES[family]
-    return model.model_validate(data)
+    return model(family).model_validate(data)
 
 
 def payment_id_of(family: Family, data: Mapping[str, Any]) -> str | None:

@@ -2,7 +2,6 @@
 
 from celery import shared_task
 
-import tasks.handlers  # noqa: F401  # registers them
 from tasks.celery import collaborators
 from tasks.coinflow.event import read_event, read_packet
 from tasks.errors import PayloadInvalid

@@ -1,7 +1,7 @@
 """Which handlers an event goes to.
 
 Built in is `fulfilment`, for every event that speaks of a payment. A merchant's own handlers stand beside it:
-functions in `tasks.handlers`, registered with `on`.
+functions in the modules that HANDLERS names, registered with `on`.
 """
 
 from collections.abc import Callable

@@ -19,8 +19,7 @@ import os
 import signal
 from typing import Any
 
-from tasks.coinflow.event import Event
-from tasks.pipeline.routing import on
+from tasks.merchant import Event, on
 
 
 @on("KYC Failure")

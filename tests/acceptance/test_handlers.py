@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text()
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 FAULTY = '''
 import pathlib
-from tasks.errors import PermanentError
+from tasks.merchant import PermanentError
 
 
 def _times(event: Event[Any]) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.coinflow.event import Event
 from tasks.errors import TransientError
-from tasks.pipeline.routing import on
+from tasks.merchant import on
 
 
 @on("KYC Created")

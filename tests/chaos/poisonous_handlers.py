@@ -5,14 +5,13 @@ import signal
 import time
 from typing import Any
 
+from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
 
-from tasks.celery import app
-from tasks.coinflow.event import Event
-from tasks.pipeline.routing import on
+from tasks.merchant import Event, on
 
 # Seconds: shorter than the product's own, so that five runs do not take five minutes.
-app.conf.update(task_soft_time_limit=2, task_time_limit=4)
+current_app.conf.update(task_soft_time_limit=2, task_time_limit=4)
 
 
 @on("KYC Failure")

@@ -112,7 +112,6 @@ def test_a_worker_stops_cold_when_everything_gets_sigterm() -> None:
 
 def test_every_task_has_a_declared_queue() -> None:
     queues = {queue.name for queue in celeryconfig.task_queues}
-    app.loader.import_default_modules()
     ours = [name for name in app.tasks if name.startswith("tasks.")]
     assert celeryconfig.INTAKE_TASK in ours
     assert len(ours) >= 3
@@ -143,7 +142,6 @@ def test_the_procfiles_worker_takes_every_queue() -> None:
 
 
 def test_every_scheduled_task_exists() -> None:
-    app.loader.import_default_modules()
     assert {entry["task"] for entry in celeryconfig.beat_schedule.values()} <= set(app.tasks)
 
 

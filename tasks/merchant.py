@@ -1,0 +1,56 @@
+"""A merchant's one import: all that its own code needs. Other modules may change with any release.
+
+from tasks.merchant import Event, Settled, on
+
+@on("Settled")
+def thank(event: Event[Settled]) -> None: ...
+"""
+
+from tasks.coinflow.event import Event
+from tasks.coinflow.fields import Cents, CustomerPayload, Payload, RefundTotals, SignedCents
+from tasks.coinflow.payloads import (
+    Chargeback,
+    CryptoDeposit,
+    CryptoPayin,
+    Declined,
+    Disbursed,
+    Kyb,
+    Kyc,
+    LimitThreshold,
+    PurchasePayload,
+    Refund,
+    Reserve,
+    Rfi,
+    Settled,
+    Subscription,
+    Withdraw,
+)
+from tasks.errors import PermanentError, TransientError
+from tasks.pipeline.routing import on
+
+__all__ = [
+    "Cents",
+    "Chargeback",
+    "CryptoDeposit",
+    "CryptoPayin",
+    "CustomerPayload",
+    "Declined",
+    "Disbursed",
+    "Event",
+    "Kyb",
+    "Kyc",
+    "LimitThreshold",
+    "Payload",
+    "PermanentError",
+    "PurchasePayload",
+    "Refund",
+    "RefundTotals",
+    "Reserve",
+    "Rfi",
+    "Settled",
+    "SignedCents",
+    "Subscription",
+    "TransientError",
+    "Withdraw",
+    "on",
+]
