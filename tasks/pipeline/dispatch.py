@@ -61,11 +61,10 @@ def plan(connection: Connection, event_ids: Collection[int]) -> Work:
     for handler in by_handler.keys() - HANDLERS.keys():
         error = HandlerMissing(f"No module in HANDLERS registers a function {handler!r}.")
         runs.give_up(connection, by_handler.pop(handler), handler, error, attempts=1)
-    return Work(payment_ids, by_handler, deliveries(connection, unread))
+    return Work(payment_ids, by_handler, _deliveries(connection, unread))
 
 
-def deliveries(connection: Connection, event_ids: Collection[int]) -> dict[int, Delivery]:
-    """Return stored events as the receiver would hand them over."""
+def _deliveries(connection: Connection, event_ids: Collection[int]) -> dict[int, Delivery]:
     return {
         number: {"body": came.body, "received_at": came.received_at.astimezone(UTC).isoformat()}
         for number, came in events.bodies(connection, event_ids).items()

@@ -1,15 +1,16 @@
 """The life of a run: how far a handler has come with an event.
 
     add ──▶ pending ──finish──▶ done
-             │  ▲  │
-             │  │  └─give_up──▶ dead ──discard──▶ discarded
-             │  └─────reopen────┴───────reopen────────┘
-             └─────────discard────────────────────────┘
+              │  ▲
+      give_up │  │ reopen, from any other state
+              ▼  │
+             dead ──discard──▶ discarded
 
 A pending run is sent to its handler at once, and again by recovery when it is overdue. `begin` counts its
 beginnings and `forget_beginnings` takes the count back, so a run that ends its process or outlasts its time
 limit, and so leaves nothing else behind, is given up after `MOST_BEGINNINGS`. A dead run has a dead letter,
-which goes when the run is done. Whatever a discarded run's handler says, it stays discarded.
+which goes when the run is done; fulfilment finishes those of a payment that is granted after all. A pending
+run can be discarded, too, and whatever a discarded run's handler says, it stays so.
 """
 
 from collections.abc import Collection, Sequence
@@ -145,14 +146,18 @@ def discard(connection: Connection, event_id: int, handler: str) -> None:
     _conclude(connection, [event_id], handler, RunState.DISCARDED)
 
 
-def reopen(connection: Connection, letters: Collection[tuple[int, str]]) -> None:
-    """Make dead and discarded runs pending again, by event and handler; recovery sends what nobody sends."""
+def reopen(
+    connection: Connection,
+    runs: Collection[tuple[int, str]],
+    states: Collection[RunState] = (RunState.DEAD, RunState.DISCARDED),
+) -> None:
+    """Make runs of these states pending again, by event and handler; recovery sends what nobody sends."""
     now = datetime.now(UTC)
     connection.execute(
         update(handler_runs)
         .where(
-            tuple_(handler_runs.c.event_id, handler_runs.c.handler).in_(letters),
-            handler_runs.c.state.in_([RunState.DEAD, RunState.DISCARDED]),
+            tuple_(handler_runs.c.event_id, handler_runs.c.handler).in_(runs),
+            handler_runs.c.state.in_(states),
         )
         .values(state=RunState.PENDING, sent_at=now, due_at=now + DEADLINE, starts=0, finished_at=None)
     )

@@ -1,0 +1,90 @@
+"""What an upgrade that reads more makes of events that are there."""
+
+import pytest
+from sqlalchemy import Engine, select, text, update
+
+from tasks.payments import facts
+from tasks.pipeline.rereading import Reread, reread
+from tasks.store import events as event_log
+from tasks.store.schema import events, grants, handler_runs
+from tests.integration.test_fulfilment import count, delivery, run, take_in
+
+
+def read_by(engine: Engine, version: int | None, **values: object) -> None:
+    """Leave the events as another version of the product would have."""
+    with engine.begin() as connection:
+        connection.execute(update(events).values(facts_version=version, **values))
+
+
+def reread_all(engine: Engine) -> Reread:
+    (batch,) = reread(engine)
+    return batch
+
+
+def test_facts_that_are_current_are_left_alone(engine: Engine) -> None:
+    take_in(engine, delivery())
+    assert list(reread(engine)) == []
+
+
+@pytest.mark.parametrize("version", [None, facts.VERSION - 1])
+def test_what_another_version_has_read_is_read_anew_once(engine: Engine, version: int | None) -> None:
+    take_in(engine, delivery(), delivery("other"))
+    with engine.connect() as connection:
+        before = connection.execute(select(events.c.facts).order_by(events.c.id)).scalars().all()
+    read_by(engine, version, facts=None)
+    batch = reread_all(engine)
+    assert (batch.events, batch.work.payment_ids) == (2, {"pay", "other"})
+    with engine.connect() as connection:
+        assert connection.execute(select(events.c.facts).order_by(events.c.id)).scalars().all() == before
+    assert list(reread(engine)) == []
+
+
+def test_a_payment_whose_facts_are_the_same_is_left_alone(engine: Engine) -> None:
+    take_in(engine, delivery())
+    run(engine, ["pay"])
+    read_by(engine, facts.VERSION - 1)
+    assert reread_all(engine).work.payment_ids == set()
+
+
+def test_an_event_that_did_not_fit_and_now_does_is_taken_in_again(engine: Engine) -> None:
+    event = delivery()
+    take_in(engine, event)
+    read_by(engine, None, set_aside="invalid", facts=None)
+    with engine.begin() as connection:
+        connection.execute(update(handler_runs).values(handler="intake", state="dead"))
+    assert [each["body"] for each in reread_all(engine).work.unread.values()] == [event["body"]]
+
+
+def test_an_event_of_a_type_that_was_unknown_counts_from_now_on(engine: Engine) -> None:
+    take_in(engine, delivery())
+    read_by(engine, None, payment_id=None, facts=None)
+    with engine.begin() as connection:
+        connection.execute(handler_runs.delete())
+    assert reread_all(engine).work.payment_ids == {"pay"}
+    run(engine, ["pay"])
+    assert count(engine, grants) == 1
+
+
+def test_what_fits_no_more_keeps_what_was_read_of_it(engine: Engine) -> None:
+    take_in(engine, delivery())
+    read_by(engine, facts.VERSION - 1, body='{"eventType": "Settled", "created": "", "data": {"id": "pay"}}')
+    batch = reread_all(engine)
+    assert (batch.events, batch.unreadable, batch.work.payment_ids) == (1, 1, set())
+    run(engine, ["pay"])
+    assert count(engine, grants) == 1
+
+
+def test_fulfilment_reads_what_an_earlier_release_has_stored(engine: Engine) -> None:
+    take_in(engine, delivery())
+    read_by(engine, None, facts=None)
+    run(engine, ["pay"])
+    assert count(engine, grants) == 1
+
+
+def test_fulfilment_reads_no_body_whose_facts_are_current(engine: Engine) -> None:
+    take_in(engine, delivery())
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE events SET body = 'gone'"))
+        assert [payment for payment, _, _ in event_log.statements(connection, ["pay"])] == ["pay"]
+    run(engine, ["pay"])
+    assert count(engine, grants) == 1
