@@ -157,13 +157,13 @@ def _variable(settings: type[BaseSettings], location: tuple[int | str, ...]) -> 
 _url = next((os.environ[name] for name in BROKER_VARIABLES if os.environ.get(name)), "")
 _scheme = urlsplit(_url).scheme
 
-# kombu loads a transport by its name, so neither side imports it.
+# kombu loads a transport by its name, so neither side imports it. `broker_transport` would name one, too, but
+# not for long: when kombu changes to another node of a cluster it takes what it calls by the URL's scheme.
 TRANSPORT_ALIASES.update(
     amqp="tasks.transports.rabbitmq:Transport",
     amqps="tasks.transports.rabbitmq:SSLTransport",
     redis="tasks.transports.redis:RedisTransport",
     rediss="tasks.transports.redis:RedisTransport",
-    embedded="tasks.embedded_broker.transport:Transport",
 )
 
 broker_transport_options: dict[str, Any]
@@ -185,7 +185,8 @@ elif _scheme.startswith("redis"):
         "socket_keepalive": True,
     }
 else:
-    broker_url = "embedded://localhost"
+    broker_url = "embedded://"
+    broker_transport = "tasks.embedded_broker.transport:Transport"
     broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
 
 broker_connection_timeout = 3

@@ -17,6 +17,7 @@ from gunicorn.workers import gasgi
 from receiver.answers import OF_THE_SERVERS, TOO_SLOW
 
 #: Seconds within which the head of a request, and then its body, must have come. Coinflow waits 5 s in all.
+#: Falcon could bound the body's time, but gunicorn keeps the connection of a body that never ends.
 REQUEST_TIMEOUT = 10.0
 
 

@@ -208,9 +208,10 @@ _LETTER = "SELECT payload, queue, dead_letter_exchange FROM messages JOIN queues
 
 
 class Transport(Polling, virtual.Transport):
-    """The transport of `embedded://`; the option `path` names its file."""
+    """Connects to the file that the option `path` names; an address says nothing."""
 
     Channel = Channel
+    can_parse_url = True
     driver_type = "sqlite"
     driver_name = "embedded"
     polling_interval = INTERVAL
@@ -233,6 +234,10 @@ class Transport(Polling, virtual.Transport):
         with suppress(Empty):
             while True:
                 self.cycle.get(self._deliver)
+
+    def as_uri(self, uri: str, _include_password: bool = False, _mask: str = "**") -> str:
+        """Return what a worker shows of its broker."""
+        return uri
 
     def driver_version(self) -> str:
         """Return SQLite's version."""

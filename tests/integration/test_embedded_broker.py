@@ -16,14 +16,12 @@ import pytest
 from kombu import Connection, Consumer, Exchange, Producer, Queue
 from kombu.asynchronous import Hub
 from kombu.message import Message
-from kombu.transport import TRANSPORT_ALIASES
 
 from tasks.embedded_broker.file import BrokerFile, QueueLimits
 from tasks.embedded_broker.mandatory import Unroutable
+from tasks.embedded_broker.transport import Transport
 from tests.stack import ROOT
 from tests.waiting import wait_until
-
-TRANSPORT_ALIASES["embedded"] = "tasks.embedded_broker.transport:Transport"
 
 TOPIC = Exchange("topic", type="topic")
 DEAD = Exchange("dead", type="topic")
@@ -46,7 +44,7 @@ def connect(path: Path) -> Iterator[Callable[[], Connection]]:
     connections = []
 
     def new() -> Connection:
-        connections.append(Connection("embedded://localhost", transport_options={"path": str(path)}))
+        connections.append(Connection(transport=Transport, transport_options={"path": str(path)}))
         return connections[-1]
 
     yield new
@@ -81,7 +79,7 @@ def in_another_process(path: Path, code: str) -> subprocess.Popen[str]:
     program = f"""
 import os, sys, time
 from tests.integration.test_embedded_broker import *
-connection = Connection("embedded://localhost", transport_options={{"path": {str(path)!r}}})
+connection = Connection(transport=Transport, transport_options={{"path": {str(path)!r}}})
 {textwrap.dedent(code)}
 """
     return subprocess.Popen(
@@ -284,7 +282,7 @@ def test_a_fork_has_an_owner_of_its_own(connect: Callable[[], Connection], path:
     (message,) = take(connection)
     child = os.fork()
     if not child:
-        with Connection("embedded://localhost", transport_options={"path": str(path)}) as forked:
+        with Connection(transport=Transport, transport_options={"path": str(path)}) as forked:
             os._exit(len(take(forked, seconds=1.5)))
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
