@@ -6,6 +6,7 @@ from tasks.merchant import Event, Settled, on
 def thank(event: Event[Settled]) -> None: ...
 """
 
+from tasks.coinflow.account_payloads import Kyb, Kyc, LimitThreshold, Subscription, Withdraw
 from tasks.coinflow.event import Event
 from tasks.coinflow.fields import Cents, CustomerPayload, Payload, RefundTotals, SignedCents
 from tasks.coinflow.payloads import (
@@ -14,16 +15,11 @@ from tasks.coinflow.payloads import (
     CryptoPayin,
     Declined,
     Disbursed,
-    Kyb,
-    Kyc,
-    LimitThreshold,
     PurchasePayload,
     Refund,
     Reserve,
     Rfi,
     Settled,
-    Subscription,
-    Withdraw,
 )
 from tasks.errors import PermanentError, TransientError
 from tasks.pipeline.routing import on

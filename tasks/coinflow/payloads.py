@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from tasks.coinflow.account_payloads import Kyb, Kyc, LimitThreshold, Subscription, Withdraw
 from tasks.coinflow.event_types import Family
 from tasks.coinflow.fields import (
     Cents,
     CustomerPayload,
     Hidden,
     Name,
-    Number,
     Payload,
     PurchaseFees,
     RefundTotals,
@@ -102,20 +102,6 @@ class Disbursed(Payload):
     disbursed_at: Text = None
 
 
-class Subscription(CustomerPayload):
-    """`SubscriptionWebhookData`, `SubscriptionWebhookData3`; it names no payment."""
-
-    subscription_id: Name
-    plan_code: Text = None
-    plan_name: Text = None
-    amount: Cents | None = None
-    interval: Text = None
-    funding_method: Text = None
-    webhook_info: WebhookInfo = None
-    reason: Text = None
-    payment_method: Text = None
-
-
 class Refund(CustomerPayload):
     """The `data` of every `Refund …`; one payment can have several partial ones."""
 
@@ -130,39 +116,6 @@ class Refund(CustomerPayload):
     card_token: Hidden = None
     last4: Hidden = None
     bin: Hidden = None
-
-
-class Kyc(CustomerPayload):
-    """The `data` of `KYC …`."""
-
-    blockchain: Text = None
-    email: Hidden = None
-
-
-class Kyb(Payload):
-    """The `data` of `Sub-merchant …`; that of the onboarding events is documented in part only."""
-
-    email: Hidden = None
-    reason: Text = None
-    rfi_id: Text = None
-
-
-class Withdraw(CustomerPayload):
-    """The `data` of `Withdraw …`: money paid out to a user."""
-
-    blockchain: Text = None
-    signature: Text = None
-    user_fees: SignedCents | None = None
-    user_gas_fees: SignedCents | None = None
-    user_custom_fees: SignedCents | None = None
-    user_swap_fees: SignedCents | None = None
-    merchant_fees: SignedCents | None = None
-    merchant_gas_fees: SignedCents | None = None
-    merchant_swap_fees: SignedCents | None = None
-    total: Cents | None = None
-    currency: Text = None
-    user_id: Text = None
-    idempotency_key: Text = None
 
 
 class _CryptoTransfer(CustomerPayload):
@@ -216,14 +169,6 @@ class Rfi(CustomerPayload):
     payment_id: Name | None = None
     withdraw_id: Text = None
     withdrawer_id: Text = None
-
-
-class LimitThreshold(CustomerPayload):
-    """The `data` of `Customer Override Limit Threshold`; amounts in cents, the percentage as a string."""
-
-    threshold_percent: Text = None
-    current_volume_cents: Number | None = None
-    override_limit_cents: Number | None = None
 
 
 #: The model of each family, and which field of `data` names the payment.

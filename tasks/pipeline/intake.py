@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from celeryconfig import INTAKE_TASK
 from tasks.celery import Collaborators, collaborators
+from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import carries, read_event, read_packet
-from tasks.coinflow.payloads import Subscription
 from tasks.errors import PayloadInvalid
 from tasks.pipeline.dispatch import Delivery, Work, plan
 from tasks.pipeline.routing import INTAKE, route

@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection
 
+from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import Event, storable
-from tasks.coinflow.payloads import Subscription
 from tasks.store.database import insert
 from tasks.store.schema import subscriptions
 
