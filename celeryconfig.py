@@ -39,7 +39,14 @@ CONFIRM_TIMEOUT = 3.0
 DELIVERY_LIMIT = 20
 
 
+#: Names that Celery prefers to any configuration, and so to whatever is checked here.
+_CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+
+
 def _check_broker_url(url: SecretStr) -> SecretStr:
+    for name in _CELERYS_OWN:
+        if os.environ.get(name):
+            raise ValueError(f"Celery would take {name} instead; unset that one")
     for address in url.get_secret_value().split(";"):
         parts = urlsplit(address)
         if url and (parts.scheme not in {"amqp", "amqps", "redis", "rediss"} or not parts.hostname):

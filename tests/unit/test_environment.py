@@ -131,6 +131,16 @@ def test_a_broker_that_may_lose_what_was_answered_200_must_be_allowed(
         monkeypatch.delenv("ALLOW_LOSSY_BROKER")
 
 
+@pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"])
+def test_no_name_of_celerys_own_passes_by_the_checks(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
+    monkeypatch.setenv(name, "redis://:hidden@host")
+    for settings in (ReceiverSettings, TaskSettings):
+        said = complaint(settings)
+        assert f"BROKER_URL: Celery would take {name} instead" in said
+        assert "hidden" not in said
+
+
 def test_no_url_with_a_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROKER_URL", "amqp://user:hidden@host")
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:hidden@host/name")
