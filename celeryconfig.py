@@ -45,7 +45,8 @@ _CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WR
 
 def _check_broker_url(url: SecretStr) -> SecretStr:
     for name in _CELERYS_OWN:
-        if os.environ.get(name):
+        # The command `celery` sets them itself, to what BROKER_URL says.
+        if os.environ.get(name, "") not in {"", url.get_secret_value()}:
             raise ValueError(f"Celery would take {name} instead; unset that one")
     for address in url.get_secret_value().split(";"):
         parts = urlsplit(address)

@@ -136,9 +136,13 @@ def test_no_name_of_celerys_own_passes_by_the_checks(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
     monkeypatch.setenv(name, "redis://:hidden@host")
     for settings in (ReceiverSettings, TaskSettings):
+        monkeypatch.setenv("BROKER_URL", "amqp://host")
         said = complaint(settings)
         assert f"BROKER_URL: Celery would take {name} instead" in said
         assert "hidden" not in said
+        # As the command `celery` leaves it.
+        monkeypatch.setenv("BROKER_URL", "redis://:hidden@host")
+        settings.load()
 
 
 def test_no_url_with_a_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
