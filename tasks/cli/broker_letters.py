@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,6 +14,8 @@ from tasks.store.schema import RunState
 from tasks.worker.dead_messages import DeadMessage, NotReplayable, dead_messages
 from tasks.worker.retries import Kind, kind
 
+#: Characters of a message's body that are shown.
+_SHOWN = 4000
 _EXPLAINED = {
     "Undecodable": "Its body cannot be read; it is foreign or broken.",
     "NoTask": "It names no task; it is foreign.",
@@ -19,6 +23,31 @@ _EXPLAINED = {
     "CrashLoop": "Each delivery ended its worker; mend the cause, then replay.",
     "NotTaken": "Its task failed or ended its worker as often as it may; the worker's log says how.",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerLetter:
+    """What `list` says of a message, under the names of a letter; what it does not know is None."""
+
+    id: str
+    event_id: None = None
+    event_type: str | None
+    payment_id: str | None
+    handler: str | None
+    error: str
+    message: str
+    attempts: None = None
+    failed_at: datetime | None
+    state: str = RunState.DEAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerLetterStory(BrokerLetter):
+    """A message with what it holds."""
+
+    history: tuple[()] = ()
+    events: list[dict[str, Any]]
+    body: str
 
 
 @contextmanager
@@ -36,20 +65,26 @@ def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
         yield held, producer
 
 
-def summary(message: DeadMessage) -> dict[str, Any]:
-    """Return what `list` says of a message, under the names of a letter."""
+def summary(message: DeadMessage) -> BrokerLetter:
+    """Return what `list` says of a message."""
+    return BrokerLetter(**_told(message))
+
+
+def story(message: DeadMessage) -> BrokerLetterStory:
+    """Return what `show` says of a message."""
+    return BrokerLetterStory(**_told(message), events=message.events, body=message.text[:_SHOWN])
+
+
+def _told(message: DeadMessage) -> dict[str, Any]:
     found = message.events
     return {
         "id": message.id,
-        "event_id": None,
         "event_type": ", ".join(sorted({str(event["event_type"]) for event in found})) or None,
         "payment_id": ", ".join(sorted({str(event["payment_id"]) for event in found})) or None,
         "handler": message.task,
         "error": message.error,
         "message": _EXPLAINED[message.error],
-        "attempts": None,
         "failed_at": message.died_at,
-        "state": RunState.DEAD,
     }
 
 

@@ -2,7 +2,8 @@
 
 import click
 
-from tasks.cli.output import json_option, print_json, print_table
+from tasks.cli.options import json_option
+from tasks.cli.output import print_json, print_table
 from tasks.payments.price_list import CatalogError, read_catalog
 from tasks.settings import Settings
 

@@ -9,26 +9,32 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from sqlalchemy import select
 
 import tasks.pipeline.fulfilment
 import tasks.pipeline.handling
 import tasks.pipeline.intake  # noqa: F401  # registers the tasks that are sent
 from tasks.celery import app
-from tasks.cli.broker_letters import broker_letters, replay_messages, summary
-from tasks.cli.letter_filter import LetterFilter, filter_options
-from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
+from tasks.cli.broker_letters import (
+    BrokerLetter,
+    BrokerLetterStory,
+    broker_letters,
+    replay_messages,
+    story,
+    summary,
+)
+from tasks.cli.letter_filter import admits, filter_options
+from tasks.cli.options import json_option, limit_option
+from tasks.cli.output import database, print_json, print_table
 from tasks.pipeline.dispatch import plan
 from tasks.store import runs
 from tasks.store.runs import DEADLINE
-from tasks.store.schema import RunState, dead_letter_attempts
-from tasks.store.schema import dead_letters as letters
+from tasks.store.schema import RunState
+from tasks.store.views import letters as views
+from tasks.store.views.letters import Letter, LetterFilter, LetterStory
 from tasks.worker.retries import Kind, kind
 
 #: Letters per transaction and message when many are replayed.
 _GROUP = 500
-#: Characters of a message's body that are shown.
-_SHOWN = 4000
 
 
 @click.group(name="dead-letters")
@@ -45,19 +51,19 @@ def dead_letters() -> None:
 )
 @limit_option
 @json_option
-def list_letters(*, state: RunState | None, limit: int, as_json: bool, **options: Any) -> None:
+def list_letters(*, state: str | None, as_json: bool, **options: Any) -> None:
     """List dead letters, the newest last, and then what no task could take."""
-    chosen = LetterFilter(**options)
     states = [RunState(state)] if state else [RunState.DEAD, RunState.PENDING]
+    chosen = LetterFilter(**options, states=states)
     with database() as connection:
-        listed = chosen.letters(connection, *states)[:limit][::-1]
+        listed: list[Letter | BrokerLetter] = [*views.list_letters(connection, chosen)]
     if RunState.DEAD in states:
         with broker_letters() as (held, _):
-            listed += [summary(each) for each in held if chosen.admits(each)][:limit]
+            listed += [summary(each) for each in held if admits(chosen, each)][: chosen.limit]
     if as_json:
         print_json(listed)
     else:
-        print_table("Dead letters", listed)
+        print_table("Dead letters", listed, of=Letter)
 
 
 @dead_letters.command()
@@ -65,40 +71,25 @@ def list_letters(*, state: RunState | None, limit: int, as_json: bool, **options
 @json_option
 def show(letter_id: str, *, as_json: bool) -> None:
     """Show the letter ID: what failed, each time that it did, and the traceback or the message's body."""
-    attempts: list[dict[str, Any]] = []
+    told: LetterStory | BrokerLetterStory | None = None
     if letter_id.startswith("b"):
         with broker_letters() as (held, _):
-            message = next((each for each in held if each.id == letter_id), None)
-            if message is None:
-                raise _unknown([letter_id])
-            letter = summary(message)
-            details = {"events": message.events, "body": message.text[:_SHOWN]}
-    else:
-        chosen = LetterFilter([letter_id])
+            told = next((story(each) for each in held if each.id == letter_id), None)
+    elif letter_id.isdecimal():
         with database() as connection:
-            (letter,) = chosen.letters(connection, *RunState) or [{}]
-            if not letter:
-                raise _unknown([letter_id])
-            trace = select(letters.c.traceback).where(letters.c.id == letter["id"])
-            details = {"traceback": connection.execute(trace).scalar_one()}
-            history = select(
-                dead_letter_attempts.c.failed_at,
-                dead_letter_attempts.c.error,
-                dead_letter_attempts.c.message,
-                dead_letter_attempts.c.tries,
-            ).where(
-                dead_letter_attempts.c.event_id == letter["event_id"],
-                dead_letter_attempts.c.handler == letter["handler"],
-            )
-            attempts = rows(connection, history.order_by(dead_letter_attempts.c.id))
+            told = views.letter_story(connection, int(letter_id))
+    if told is None:
+        raise _unknown([letter_id])
     if as_json:
-        print_json({**letter, "history": attempts, **details})
+        print_json(told)
         return
-    print_table(f"Dead letter {letter_id}", [letter])
-    if attempts:
-        print_table("History", attempts)
-    for text in details.values():
-        click.echo(text if isinstance(text, str) else "\n".join(map(str, text)))
+    print_table(f"Dead letter {letter_id}", [told], of=Letter)
+    if told.history:
+        print_table("History", told.history)
+    if isinstance(told, LetterStory):
+        click.echo(told.traceback)
+    else:
+        click.echo("\n".join([*map(str, told.events), told.body]))
 
 
 @dead_letters.command()
@@ -118,14 +109,15 @@ def replay(
     """
     if bool(ids) + every + any(options.values()) != 1:
         raise click.UsageError("Say which: ID..., --all, or --type, --error, --since and --until.")
-    chosen = LetterFilter(ids, **options)
     states = [RunState.DEAD, RunState.DISCARDED] if ids else [RunState.DEAD]
+    chosen = LetterFilter(ids=ids, states=states, limit=None, **options)
     with database() as connection:
-        found = chosen.letters(connection, *states)
+        found = views.list_letters(connection, chosen)
     with broker_letters() as (held, _):
-        names = sorted({each.id for each in held if chosen.admits(each)})
-        count = len(found) + sum(chosen.admits(each) for each in held)
-    if missing := set(ids) - {str(letter["id"]) for letter in found} - set(names):
+        meant = [each.id for each in held if admits(chosen, each)]
+    names = sorted(set(meant))
+    count = len(found) + len(meant)
+    if missing := set(ids) - {str(letter.id) for letter in found} - set(names):
         raise _unknown(sorted(missing))
     click.echo(f"{count} dead letters match.", err=as_json)
     replayed = 0
@@ -135,7 +127,7 @@ def replay(
         replayed = _replay_letters(found) + replay_messages(names)
     if as_json:
         print_json(
-            {"matched": count, "replayed": replayed, "ids": [letter["id"] for letter in found] + names}
+            {"matched": count, "replayed": replayed, "ids": [*(letter.id for letter in found), *names]}
         )
     elif not dry_run:
         click.echo(f"{replayed} replayed.")
@@ -161,8 +153,9 @@ def discard(letter_id: str, *, as_json: bool) -> None:
                     found = True
     else:
         with database() as connection:
-            for letter in LetterFilter([letter_id]).letters(connection, RunState.DEAD, RunState.PENDING):
-                runs.discard(connection, letter["event_id"], letter["handler"])
+            chosen = LetterFilter(ids=[letter_id], states=[RunState.DEAD, RunState.PENDING])
+            for letter in views.list_letters(connection, chosen):
+                runs.discard(connection, letter.event_id, letter.handler)
                 found = True
     if not found:
         raise _unknown([letter_id])
@@ -172,13 +165,13 @@ def discard(letter_id: str, *, as_json: bool) -> None:
         click.echo(f"Dead letter {letter_id} is discarded.")
 
 
-def _replay_letters(found: Sequence[dict[str, Any]]) -> int:
+def _replay_letters(found: Sequence[Letter]) -> int:
     """Replay letters group by group: first the runs are pending, for certain, then they are sent."""
     for start in range(0, len(found), _GROUP):
         group = found[start : start + _GROUP]
         with database() as connection:
-            runs.reopen(connection, [(each["event_id"], each["handler"]) for each in group])
-            work = plan(connection, [each["event_id"] for each in group])
+            runs.reopen(connection, [(each.event_id, each.handler) for each in group])
+            work = plan(connection, [each.event_id for each in group])
         try:
             work.send(app)
         except Exception as error:

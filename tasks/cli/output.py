@@ -1,8 +1,9 @@
 """How commands speak: a table for people, JSON for programs."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,18 +12,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from tasks.settings import Settings
 from tasks.store.database import connect
-
-json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON."
-)
-limit_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
-)
 
 
 @contextmanager
@@ -44,31 +38,41 @@ def database() -> Iterator[Connection]:
         engine.dispose()
 
 
-def rows(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    """Return a query's rows, each by the names of its columns."""
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
 def print_json(document: object) -> None:
-    """Print a document; times as ISO 8601."""
-    click.echo(json.dumps(document, indent=2, default=str))
+    """Print a document of plain values and dataclasses; times as ISO 8601."""
+    click.echo(json.dumps(document, indent=2, default=_plain))
 
 
-def print_table(title: str, rows: Sequence[Mapping[str, object]]) -> None:
-    """Print rows under the names of their columns, whole: nothing is cut to the terminal's width."""
+def print_table(title: str, rows: Sequence[Any], *, of: type | None = None) -> None:
+    """Print rows under the names of their columns, whole: nothing is cut to the terminal's width.
+
+    A row is a dataclass or a mapping; of a dataclass, `of` names one whose fields alone are printed.
+    """
     if not rows:
         click.echo(f"{title}: none")
         return
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in rows[0]:
+    names = [field.name for field in fields(of)] if of else list(_cells(rows[0]))
+    for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
+        cells = _cells(row)
         # Text, because what came from outside must not be read as markup.
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
+        table.add_row(*(Text(_text(cells[name])) for name in names))
     Console().print(table)
 
 
-def _cell(value: object) -> str:
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def _cells(row: Any) -> Mapping[str, object]:
+    if isinstance(row, Mapping):
+        return row
+    return {field.name: getattr(row, field.name) for field in fields(row)}
+
+
+def _text(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return "" if value is None else str(value)

@@ -1,11 +1,12 @@
 """`coinflowctl subscriptions`: what Coinflow last said of each."""
 
-import click
-from sqlalchemy import select
+from typing import Any
 
-from tasks.cli.output import database, json_option, limit_option, print_json, print_table, rows
-from tasks.store.schema import events
-from tasks.store.schema import subscriptions as subscription_table
+import click
+
+from tasks.cli.options import json_option, limit_option
+from tasks.cli.output import database, print_json, print_table
+from tasks.store.views import subscriptions as views
 
 
 @click.group()
@@ -17,25 +18,10 @@ def subscriptions() -> None:
 @click.option("--wallet", help="Only the subscriptions of this customer.")
 @limit_option
 @json_option
-def list_subscriptions(wallet: str | None, limit: int, *, as_json: bool) -> None:
+def list_subscriptions(*, as_json: bool, **options: Any) -> None:
     """List subscriptions, the one of which was heard last at the end."""
-    query = (
-        select(
-            subscription_table.c.id.label("subscription_id"),
-            subscription_table.c.state,
-            subscription_table.c.plan_code,
-            subscription_table.c.wallet,
-            subscription_table.c.event_id,
-            events.c.created,
-        )
-        .join(events, events.c.id == subscription_table.c.event_id)
-        .order_by(subscription_table.c.event_id.desc())
-        .limit(limit)
-    )
-    if wallet is not None:
-        query = query.where(subscription_table.c.wallet == wallet)
     with database() as connection:
-        listed = rows(connection, query)[::-1]
+        listed = views.list_subscriptions(connection, views.SubscriptionFilter(**options))
     if as_json:
         print_json(listed)
     else:

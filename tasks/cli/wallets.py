@@ -1,10 +1,10 @@
 """`coinflowctl wallets`: what a buyer holds."""
 
 import click
-from sqlalchemy import select
 
-from tasks.cli.output import database, json_option, print_json, print_table, rows
-from tasks.store.schema import grants
+from tasks.cli.options import json_option
+from tasks.cli.output import database, print_json, print_table
+from tasks.store.views.wallets import wallet_of
 
 
 @click.group()
@@ -17,14 +17,9 @@ def wallets() -> None:
 @json_option
 def show(wallet: str, *, as_json: bool) -> None:
     """Show what WALLET was granted, payment by payment."""
-    query = (
-        select(grants.c.item, grants.c.quantity, grants.c.status, grants.c.payment_id)
-        .where(grants.c.wallet == wallet)
-        .order_by(grants.c.granted_at, grants.c.payment_id, grants.c.item)
-    )
     with database() as connection:
-        items = rows(connection, query)
+        held = wallet_of(connection, wallet)
     if as_json:
-        print_json({"wallet": wallet, "items": items})
+        print_json(held)
     else:
-        print_table(f"Wallet {wallet}", items)
+        print_table(f"Wallet {wallet}", held.items)

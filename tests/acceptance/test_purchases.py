@@ -97,7 +97,7 @@ def test_what_cannot_be_granted_is_a_dead_letter(
     assert [letter["error"] for letter in payment["dead_letters"]] == [error]
     assert payment["dead_letters"][0]["message"]
     assert payment["ledger_entries"] == []
-    assert payment["decision"] == (None if error == "PayloadInvalid" else "refused")
+    assert payment["state"] == (None if error == "PayloadInvalid" else "refused")
     assert stack.wallet(wallet) == []
 
 

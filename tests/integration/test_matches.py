@@ -56,7 +56,7 @@ def test_a_match_by_hand_grants_at_once_and_for_good(engine: Engine, wallet: str
     take_in(engine, delivery("pay", event_type="Crypto Overpayment", data__webhookInfo={"item": "shield"}))
     run(engine, ["pay"])
     story = read("payments", "show", "pay")
-    assert (story["decision"], story["matches"][0]["item"]) == ("granted", "sword")
+    assert (story["state"], story["matches"][0]["item"]) == ("granted", "sword")
     assert [(grant["item"], grant["wallet"]) for grant in story["grants"]] == [("sword", wallet or "alice")]
     take_in(engine, delivery("pay", event_type="Refund"))
     run(engine, ["pay"])
@@ -80,7 +80,7 @@ def test_a_match_that_the_price_list_refuses_changes_nothing(
     assert complaint in refused.output
     assert "Traceback" not in refused.output
     story = read("payments", "show", "pay")
-    assert (story["decision"], story["matches"], story["dead_letters"]) == ("unmatched", [], [])
+    assert (story["state"], story["matches"], story["dead_letters"]) == ("unmatched", [], [])
 
 
 def test_a_payment_without_a_customer_is_matched_with_a_wallet(engine: Engine) -> None:
@@ -109,7 +109,7 @@ def test_the_story_of_a_payment_is_told_in_order(engine: Engine) -> None:
         take_in(engine, delivery("pay", event_type=event_type, created=f"2026-09-0{number + 1}T00:00:00Z"))
         run(engine, ["pay"])
     story = read("payments", "show", "pay")
-    assert [(event["event_type"], event["decision"], event["state"]) for event in story["events"]] == [
+    assert [(event["event_type"], event["payment_state"], event["state"]) for event in story["events"]] == [
         ("Card Payment Authorized", "nothing", "handled"),
         ("Settled", "granted", "handled"),
         ("Card Payment Chargeback Opened", "suspended", "handled"),
@@ -122,7 +122,7 @@ def test_the_story_of_a_payment_is_told_in_order(engine: Engine) -> None:
         ("Card Payment Chargeback Won", 1, "granted"),
         ("Refund", -1, "revoked"),
     ]
-    assert (story["decision"], story["refunded_cents"], story["cents"]) == ("revoked", 500, 500)
+    assert (story["state"], story["refunded_cents"], story["cents"]) == ("revoked", 500, 500)
     told = ctl("payments", "show", "pay").output
     assert "Payment pay: revoked" in told
     assert "500 of 500 cents" in told

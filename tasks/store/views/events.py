@@ -1,0 +1,134 @@
+"""The event log, as it is read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import Connection, Select, case, func, select
+
+from tasks.store.schema import RunState, SetAside, dead_letters, events, handler_runs
+from tasks.store.views.records import newest_last, records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are meant; what is None excludes none. Times are aware."""
+
+    event_type: str | None = None
+    payment_id: str | None = None
+    #: Received at this time or later.
+    since: datetime | None = None
+    #: Received before this time.
+    until: datetime | None = None
+    #: The newest so many.
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLine:
+    """An event in one line."""
+
+    id: int
+    event_type: str
+    payment_id: str | None
+    #: When Coinflow says it happened, as it wrote it.
+    created: str
+    received_at: datetime
+    #: One of handled, pending, dead, discarded, foreign.
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerRun:
+    """How far a handler has come with an event."""
+
+    handler: str
+    state: str
+    sent_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What a handler failed at for good."""
+
+    handler: str
+    error: str
+    message: str
+    attempts: int
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStory(EventLine):
+    """What came and what became of it."""
+
+    #: Equal for every copy of the event.
+    key: str
+    body: dict[str, Any]
+    handler_runs: tuple[HandlerRun, ...]
+    dead_letters: tuple[Failure, ...]
+
+
+def list_events(connection: Connection, chosen: EventFilter) -> tuple[EventLine, ...]:
+    """Return the newest events that are meant."""
+    # A page of a range of time is read from the index of its times; the two orders differ by seconds.
+    order = [events.c.received_at.desc()] if chosen.since or chosen.until else []
+    query = event_lines().order_by(*order, events.c.id.desc()).limit(chosen.limit)
+    if chosen.event_type is not None:
+        query = query.where(events.c.event_type == chosen.event_type)
+    if chosen.payment_id is not None:
+        query = query.where(events.c.payment_id == chosen.payment_id)
+    if chosen.since is not None:
+        query = query.where(events.c.received_at >= chosen.since)
+    if chosen.until is not None:
+        query = query.where(events.c.received_at < chosen.until)
+    return newest_last(connection, query, EventLine)
+
+
+def event_story(connection: Connection, event_id: int) -> EventStory | None:
+    """Return all that is known of an event, or None if there is none of this id."""
+    query = event_lines().add_columns(events.c.key, events.c.body).where(events.c.id == event_id)
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        return None
+    runs = select(
+        handler_runs.c.handler, handler_runs.c.state, handler_runs.c.sent_at, handler_runs.c.finished_at
+    ).where(handler_runs.c.event_id == event_id)
+    failures = select(
+        dead_letters.c.handler,
+        dead_letters.c.error,
+        dead_letters.c.message,
+        dead_letters.c.attempts,
+        dead_letters.c.failed_at,
+    ).where(dead_letters.c.event_id == event_id)
+    return EventStory(
+        **found._asdict() | {"body": from_json(found.body)},
+        handler_runs=records(connection, runs.order_by(handler_runs.c.handler), HandlerRun),
+        dead_letters=records(connection, failures.order_by(dead_letters.c.id), Failure),
+    )
+
+
+def event_lines() -> Select[Any]:
+    """Return the query of `EventLine`s, of all events and in no order."""
+    state = (
+        select(
+            case(
+                (func.sum(case((handler_runs.c.state == RunState.DEAD, 1), else_=0)) > 0, "dead"),
+                (func.sum(case((handler_runs.c.state == RunState.PENDING, 1), else_=0)) > 0, "pending"),
+                (func.sum(case((handler_runs.c.state == RunState.DISCARDED, 1), else_=0)) > 0, "discarded"),
+                else_="handled",
+            )
+        )
+        .where(handler_runs.c.event_id == events.c.id)
+        .scalar_subquery()
+    )
+    return select(
+        events.c.id,
+        events.c.event_type,
+        events.c.payment_id,
+        events.c.created,
+        events.c.received_at,
+        case((events.c.set_aside == SetAside.FOREIGN, "foreign"), else_=state).label("state"),
+    )

@@ -1,0 +1,193 @@
+"""Payments, as they are read: in one line, and as a story."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from tasks.payments.decision import DecisionStatus, decide
+from tasks.payments.facts import Statement
+from tasks.store.events import statements
+from tasks.store.matches import matches_of
+from tasks.store.schema import dead_letters, events, grants, ledger_entries, matches, payments
+from tasks.store.views.events import EventLine, event_lines
+from tasks.store.views.records import newest_last, records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFilter:
+    """Which payments are meant; what is None excludes none."""
+
+    state: DecisionStatus | None = None
+    #: Those that changed last, so many.
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentLine:
+    """A payment in one line; all but its id is unknown until it is decided."""
+
+    payment_id: str
+    #: A `DecisionStatus`.
+    state: str | None = None
+    #: What the paying event states.
+    wallet: str | None = None
+    cents: int | None = None
+    currency: str | None = None
+    refunded_cents: int = 0
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryEvent(EventLine):
+    """An event of a payment."""
+
+    #: What all events up to this one decide; None where the event does not count.
+    payment_state: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """A move of a grant, and what caused it."""
+
+    id: int
+    wallet: str
+    item: str
+    #: What it added to the wallet.
+    quantity: int
+    #: What it made of the grant.
+    status: str
+    event_id: int
+    cause: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantLine:
+    """What a wallet holds of the payment."""
+
+    wallet: str
+    item: str
+    quantity: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchLine:
+    """What an operator said that the payment bought."""
+
+    item: str
+    quantity: int
+    wallet: str | None
+    matched_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFailure:
+    """What a handler failed at for good."""
+
+    event_id: int
+    handler: str
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentStory(PaymentLine):
+    """A payment and all that belongs to it, each in the order in which it came."""
+
+    events: tuple[StoryEvent, ...]
+    ledger_entries: tuple[LedgerEntry, ...]
+    grants: tuple[GrantLine, ...]
+    matches: tuple[MatchLine, ...]
+    dead_letters: tuple[PaymentFailure, ...]
+
+
+def list_payments(connection: Connection, chosen: PaymentFilter) -> tuple[PaymentLine, ...]:
+    """Return the payments that are meant, the one that changed last at the end."""
+    query = _lines().order_by(payments.c.updated_at.desc(), payments.c.id).limit(chosen.limit)
+    if chosen.state is not None:
+        query = query.where(payments.c.decision == chosen.state)
+    return newest_last(connection, query, PaymentLine)
+
+
+def payment_story(connection: Connection, payment_id: str) -> PaymentStory | None:
+    """Return all that is known of a payment, or None if no event of it has come."""
+    came = event_lines().where(events.c.payment_id == payment_id).order_by(events.c.id)
+    stored = connection.execute(came).all()
+    if not stored:
+        return None
+    decided = connection.execute(_lines().where(payments.c.id == payment_id)).one_or_none()
+    failures = (
+        select(dead_letters.c.event_id, dead_letters.c.handler, dead_letters.c.error, dead_letters.c.message)
+        .join(events, events.c.id == dead_letters.c.event_id)
+        .where(events.c.payment_id == payment_id)
+        .order_by(dead_letters.c.id)
+    )
+    match = select(matches.c.item, matches.c.quantity, matches.c.wallet, matches.c.matched_at)
+    return PaymentStory(
+        **(decided._asdict() if decided else {"payment_id": payment_id}),
+        events=tuple(_told(connection, payment_id, stored)),
+        ledger_entries=records(connection, _entries(payment_id), LedgerEntry),
+        grants=grants_of(connection, payment_id),
+        matches=records(connection, match.where(matches.c.payment_id == payment_id), MatchLine),
+        dead_letters=records(connection, failures, PaymentFailure),
+    )
+
+
+def grants_of(connection: Connection, payment_id: str) -> tuple[GrantLine, ...]:
+    """Return what is held of a payment."""
+    query = select(grants.c.wallet, grants.c.item, grants.c.quantity, grants.c.status)
+    return records(
+        connection, query.where(grants.c.payment_id == payment_id).order_by(grants.c.item), GrantLine
+    )
+
+
+def _lines() -> Select[Any]:
+    return select(
+        payments.c.id.label("payment_id"),
+        payments.c.decision.label("state"),
+        payments.c.wallet,
+        payments.c.cents,
+        payments.c.currency,
+        payments.c.refunded_cents,
+        payments.c.updated_at,
+    )
+
+
+def _entries(payment_id: str) -> Select[Any]:
+    return (
+        select(
+            ledger_entries.c.id,
+            ledger_entries.c.wallet,
+            ledger_entries.c.item,
+            ledger_entries.c.quantity,
+            ledger_entries.c.status,
+            ledger_entries.c.event_id,
+            events.c.event_type.label("cause"),
+            ledger_entries.c.created_at,
+        )
+        .join(events, events.c.id == ledger_entries.c.event_id)
+        .where(ledger_entries.c.payment_id == payment_id)
+        .order_by(ledger_entries.c.id)
+    )
+
+
+def _told(
+    connection: Connection, payment_id: str, stored: Collection[Row[*tuple[Any, ...]]]
+) -> list[StoryEvent]:
+    """Return the events, each with what it and those before it decide."""
+    match = matches_of(connection, [payment_id]).get(payment_id)
+    said = {number: each for _, number, each in statements(connection, [payment_id])}
+    so_far: list[Statement] = []
+    told = []
+    for row in stored:
+        state = None
+        statement = said.get(row.id)
+        if isinstance(statement, Statement):
+            so_far.append(statement)
+            state = decide(so_far, match).status
+        told.append(StoryEvent(**row._asdict(), payment_state=state))
+    return told

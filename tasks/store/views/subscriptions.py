@@ -1,0 +1,50 @@
+"""What Coinflow last said of each subscription."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from tasks.store.schema import events, subscriptions
+from tasks.store.views.records import newest_last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionFilter:
+    """Which subscriptions are meant; what is None excludes none."""
+
+    wallet: str | None = None
+    #: Those of which was heard last, so many.
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionLine:
+    """A subscription in one line, and the event that said so."""
+
+    subscription_id: str
+    state: str
+    plan_code: str | None
+    wallet: str | None
+    event_id: int
+    #: When Coinflow says it happened, as it wrote it.
+    created: str
+
+
+def list_subscriptions(connection: Connection, chosen: SubscriptionFilter) -> tuple[SubscriptionLine, ...]:
+    """Return the subscriptions that are meant, the one of which was heard last at the end."""
+    query = (
+        select(
+            subscriptions.c.id.label("subscription_id"),
+            subscriptions.c.state,
+            subscriptions.c.plan_code,
+            subscriptions.c.wallet,
+            subscriptions.c.event_id,
+            events.c.created,
+        )
+        .join(events, events.c.id == subscriptions.c.event_id)
+        .order_by(subscriptions.c.event_id.desc())
+        .limit(chosen.limit)
+    )
+    if chosen.wallet is not None:
+        query = query.where(subscriptions.c.wallet == chosen.wallet)
+    return newest_last(connection, query, SubscriptionLine)
