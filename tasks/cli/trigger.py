@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import click
 import httpx2
@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from receiver.authentication import sign
 from receiver.settings import Settings as ReceiverSettings
+from tasks.cli.options import json_option
 from tasks.cli.output import print_json
 from tasks.coinflow.samples import apply, literal, sample, with_identity
 from tasks.payments.price_list import CatalogError, read_catalog
@@ -43,41 +44,24 @@ _TIMEOUT = 5
     "--concurrency", type=click.IntRange(min=1), default=1, show_default=True, help="So many at a time."
 )
 @click.option("--url", help="The receiver's webhook URL; the local one unless given.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def trigger(
     event_type: str,
     *,
-    item: str | None,
-    quantity: str | None,
-    wallet: str | None,
-    payment_id: str | None,
-    cents: int | None,
-    api_version: Literal["2", "3"],
     changes: tuple[str, ...],
     times: int,
     concurrency: int,
     url: str | None,
     as_json: bool,
+    **parts: Any,
 ) -> None:
     """Send a signed sample of EVENT_TYPE; exit with 1 unless every answer is 200.
 
     Copies are of one and the same event, as when Coinflow delivers it again.
     """
     settings = ReceiverSettings.load()
-    packet = sample(event_type, 3 if api_version == "3" else 2)
-    count = literal(quantity) if quantity is not None else None
-    payment_id = payment_id or str(uuid.uuid4())
-    packet["created"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    with_identity(
-        packet,
-        payment_id=payment_id,
-        wallet=wallet,
-        item=item,
-        quantity=count,
-        cents=_price(item or packet["data"].get("webhookInfo", {}).get("item"), count)
-        if cents is None
-        else cents,
-    )
+    parts["payment_id"] = payment_id = parts["payment_id"] or str(uuid.uuid4())
+    packet = _packet(event_type, **parts)
     for change in changes:
         path, separator, value = change.partition("=")
         if not separator:
@@ -85,26 +69,42 @@ def trigger(
         apply(packet, path, value)
     url = url or f"http://127.0.0.1:{settings.port}{settings.webhook_path}"
     key = settings.validation_keys[0].get_secret_value()
-    sender = _Sender(url, key.encode(), json.dumps(packet).encode())
     statuses: list[str] = []
     # The bar goes to standard error and only to a terminal, so that the answers can be piped.
     console = Console(stderr=True)
-    with sender, Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with (
+        _Sender(url, key.encode(), json.dumps(packet).encode()) as sender,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
         for status in progress.track(sender.send(times, concurrency), total=times, description=event_type):
             statuses.append(status)
             if not as_json:
                 click.echo(f"{status} {event_type} {payment_id}")
     if as_json:
-        print_json(
-            {
-                "event_type": event_type,
-                "payment_id": payment_id,
-                "url": url,
-                "answers": dict(Counter(statuses)),
-            }
-        )
+        told = {"event_type": event_type, "payment_id": payment_id, "url": url}
+        print_json({**told, "answers": dict(Counter(statuses))})
     if set(statuses) != {"200"}:
         raise SystemExit(1)
+
+
+def _packet(
+    event_type: str,
+    *,
+    item: str | None,
+    quantity: str | None,
+    wallet: str | None,
+    payment_id: str,
+    cents: int | None,
+    api_version: Literal["2", "3"],
+) -> dict[str, Any]:
+    """Return a sample that happens now, with the parts that were named and the price that the list asks."""
+    packet = sample(event_type, 3 if api_version == "3" else 2)
+    packet["created"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    count = literal(quantity) if quantity is not None else None
+    if cents is None:
+        cents = _price(item or packet["data"].get("webhookInfo", {}).get("item"), count)
+    with_identity(packet, payment_id=payment_id, wallet=wallet, item=item, quantity=count, cents=cents)
+    return packet
 
 
 def _price(item: str | None, quantity: object) -> int | None:
