@@ -9,7 +9,16 @@ from importlib import import_module
 import click
 import structlog
 
-_COMMANDS = ("trigger", "wallets", "events", "payments", "subscriptions", "dead-letters", "catalog")
+_COMMANDS = (
+    "trigger",
+    "wallets",
+    "events",
+    "payments",
+    "subscriptions",
+    "dead-letters",
+    "actions",
+    "catalog",
+)
 
 
 class _Commands(click.Group):

@@ -10,7 +10,10 @@ import click
 from kombu import Producer
 
 from tasks.celery import app
-from tasks.store.schema import RunState
+from tasks.cli.output import transactions
+from tasks.store.actions import Operator
+from tasks.store.operations import announce
+from tasks.store.schema import ActionKind, RunState
 from tasks.worker.dead_messages import DeadMessage, NotReplayable, dead_messages
 from tasks.worker.retries import Kind, kind
 
@@ -88,26 +91,48 @@ def _told(message: DeadMessage) -> dict[str, Any]:
     }
 
 
-def replay_messages(names: Collection[str]) -> int:
+def replay_messages(names: Collection[str], by: Operator) -> int:
     """Send messages to their queues again; return how many. Raises ClickException if the broker fails."""
     if not names:
         return 0
     replayed = 0
-    with broker_letters() as (held, producer):
+    with broker_letters() as (held, producer), transactions() as engine:
         for each in held:
-            if each.id in names and producer:
-                try:
-                    each.replay(producer)
-                except NotReplayable as error:
-                    click.echo(f"Warning: {error}", err=True)
-                    continue
-                except Exception as error:
-                    if kind(error) is not Kind.TRANSIENT:
-                        raise
-                    reason = str(error) or type(error).__name__
-                    raise click.ClickException(
-                        f"The broker has not confirmed ({reason}). {replayed} of its messages were replayed; "
-                        "the others are still there: replay again when it is back."
-                    ) from None
-                replayed += 1
+            if each.id not in names or producer is None:
+                continue
+            try:
+                each.check_replayable()
+            except NotReplayable as error:
+                click.echo(f"Warning: {error}", err=True)
+                continue
+            with engine.begin() as connection:
+                announce(connection, by, ActionKind.REPLAY, each.id)
+            with _confirming(replayed):
+                each.replay(producer)
+            replayed += 1
     return replayed
+
+
+@contextmanager
+def _confirming(replayed: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if kind(error) is not Kind.TRANSIENT:
+            raise
+        reason = str(error) or type(error).__name__
+        raise click.ClickException(
+            f"The broker has not confirmed ({reason}). {replayed} of its messages were replayed; "
+            "the others are still there: replay again when it is back."
+        ) from None
+
+
+def discard_messages(name: str, by: Operator) -> bool:
+    """Take the message of this id, and copies of it, out of the queue for good; tell whether it was there."""
+    with broker_letters() as (held, _), transactions() as engine:
+        meant = [each for each in held if each.id == name]
+        for each in meant:
+            with engine.begin() as connection:
+                announce(connection, by, ActionKind.DISCARD, name)
+            each.discard()
+    return bool(meant)

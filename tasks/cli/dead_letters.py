@@ -14,10 +14,12 @@ import tasks.pipeline.fulfilment
 import tasks.pipeline.handling
 import tasks.pipeline.intake  # noqa: F401  # registers the tasks that are sent
 from tasks.celery import app
+from tasks.cli.acting import operator_options
 from tasks.cli.broker_letters import (
     BrokerLetter,
     BrokerLetterStory,
     broker_letters,
+    discard_messages,
     replay_messages,
     story,
     summary,
@@ -26,7 +28,8 @@ from tasks.cli.letter_filter import admits, filter_options
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.pipeline.dispatch import plan
-from tasks.store import runs
+from tasks.store import operations
+from tasks.store.actions import Operator
 from tasks.store.runs import DEADLINE
 from tasks.store.schema import RunState
 from tasks.store.views import letters as views
@@ -98,14 +101,21 @@ def show(letter_id: str, *, as_json: bool) -> None:
 @filter_options
 @click.option("--dry-run", is_flag=True, help="Say what would be replayed, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
+@operator_options
 @json_option
 def replay(
-    ids: tuple[str, ...], *, every: bool, dry_run: bool, yes: bool, as_json: bool, **options: Any
+    ids: tuple[str, ...],
+    *,
+    by: Operator,
+    every: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Send dead letters to their handlers again, by ID or by filter.
+    """Send dead letters to their handlers again, by ID (a discarded letter's, too) or by filter.
 
-    What is fulfilled already changes nothing; what fails again is one letter with a longer history. An ID may
-    be a discarded letter's.
+    What is fulfilled already changes nothing; what fails again is one letter with a longer history.
     """
     if bool(ids) + every + any(options.values()) != 1:
         raise click.UsageError("Say which: ID..., --all, or --type, --error, --since and --until.")
@@ -114,9 +124,9 @@ def replay(
     with database() as connection:
         found = views.list_letters(connection, chosen)
     with broker_letters() as (held, _):
-        meant = [each.id for each in held if admits(chosen, each)]
-    names = sorted(set(meant))
-    count = len(found) + len(meant)
+        messages = [each.id for each in held if admits(chosen, each)]
+    names = sorted(set(messages))
+    count = len(found) + len(messages)
     if missing := set(ids) - {str(letter.id) for letter in found} - set(names):
         raise _unknown(sorted(missing))
     click.echo(f"{count} dead letters match.", err=as_json)
@@ -124,11 +134,10 @@ def replay(
     if count and not dry_run:
         if sys.stdin.isatty() and not yes:
             click.confirm("Replay them?", abort=True)
-        replayed = _replay_letters(found) + replay_messages(names)
+        replayed = _replay_letters(found, by) + replay_messages(names, by)
     if as_json:
-        print_json(
-            {"matched": count, "replayed": replayed, "ids": [*(letter.id for letter in found), *names]}
-        )
+        ids_meant = [*(letter.id for letter in found), *names]
+        print_json({"matched": count, "replayed": replayed, "ids": ids_meant})
     elif not dry_run:
         click.echo(f"{replayed} replayed.")
     elif found:
@@ -137,8 +146,9 @@ def replay(
 
 @dead_letters.command()
 @click.argument("letter_id", metavar="ID")
+@operator_options
 @json_option
-def discard(letter_id: str, *, as_json: bool) -> None:
+def discard(letter_id: str, *, by: Operator, as_json: bool) -> None:
     """Give the letter ID up: its handler gets the event no more. It stays to be seen, and can be replayed.
 
     A payment that is discarded grants nothing, whatever its other events say. A message of the broker's is
@@ -146,17 +156,10 @@ def discard(letter_id: str, *, as_json: bool) -> None:
     """
     found = False
     if letter_id.startswith("b"):
-        with broker_letters() as (held, _):
-            for each in held:
-                if each.id == letter_id:
-                    each.discard()
-                    found = True
-    else:
+        found = discard_messages(letter_id, by)
+    elif letter_id.isdecimal():
         with database() as connection:
-            chosen = LetterFilter(ids=[letter_id], states=[RunState.DEAD, RunState.PENDING])
-            for letter in views.list_letters(connection, chosen):
-                runs.discard(connection, letter.event_id, letter.handler)
-                found = True
+            found = bool(operations.discard(connection, by, [int(letter_id)]))
     if not found:
         raise _unknown([letter_id])
     if as_json:
@@ -165,24 +168,27 @@ def discard(letter_id: str, *, as_json: bool) -> None:
         click.echo(f"Dead letter {letter_id} is discarded.")
 
 
-def _replay_letters(found: Sequence[Letter]) -> int:
+def _replay_letters(found: Sequence[Letter], by: Operator) -> int:
     """Replay letters group by group: first the runs are pending, for certain, then they are sent."""
+    replayed = 0
     for start in range(0, len(found), _GROUP):
         group = found[start : start + _GROUP]
         with database() as connection:
-            runs.reopen(connection, [(each.event_id, each.handler) for each in group])
-            work = plan(connection, [each.event_id for each in group])
+            event_ids = operations.replay(connection, by, [each.id for each in group])
+            work = plan(connection, event_ids)
         try:
             work.send(app)
         except Exception as error:
             if kind(error) is not Kind.TRANSIENT:
                 raise
             raise click.ClickException(
-                f"The broker cannot be reached ({error}). {start} letters were sent; the next {len(group)} "
-                f"are pending, and recovery sends them within {DEADLINE.seconds // 60 + 1} minutes, or when "
-                f"the broker is back. {len(found) - start - len(group)} are left: replay again then."
+                f"The broker cannot be reached ({error}). {replayed} letters were sent; the next "
+                f"{len(event_ids)} are pending, and recovery sends them within "
+                f"{DEADLINE.seconds // 60 + 1} minutes, or when the broker is back. "
+                f"{len(found) - start - len(group)} are left: replay again then."
             ) from None
-    return len(found)
+        replayed += len(event_ids)
+    return replayed
 
 
 def _unknown(ids: Sequence[str]) -> click.ClickException:

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from tasks.settings import Settings
@@ -21,14 +21,17 @@ from tasks.store.database import connect
 
 @contextmanager
 def database() -> Iterator[Connection]:
-    """Open the event log and ledger; a fault becomes one line that says what to do.
+    """Open the event log and ledger in one transaction; what is written is kept if the block ends well."""
+    with transactions() as engine, engine.begin() as connection:
+        yield connection
 
-    What is written is kept if the block ends well, and none of it otherwise.
-    """
+
+@contextmanager
+def transactions() -> Iterator[Engine]:
+    """Open the event log and ledger; a fault becomes one line that says what to do."""
     engine = connect(Settings.load().database_url.get_secret_value())
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield engine
     except (ProgrammingError, OperationalError) as error:
         raise click.ClickException(
             f"The database cannot be used ({str(error.orig).strip()}). "

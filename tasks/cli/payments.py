@@ -3,17 +3,17 @@
 from typing import Any
 
 import click
-from sqlalchemy import select
 
+from tasks.cli.acting import operator_options
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.price_list import CatalogError, read_catalog
 from tasks.payments.purchase import Match
 from tasks.settings import Settings
-from tasks.store.fulfilment import fulfil
-from tasks.store.matches import save_match
-from tasks.store.schema import payments as payment_table
+from tasks.store import operations
+from tasks.store.actions import Operator
+from tasks.store.operations import NotMatched, NotUnmatched
 from tasks.store.views import payments as views
 
 _STATES = [status.value for status in DecisionStatus]
@@ -61,6 +61,7 @@ def show(payment_id: str, *, as_json: bool) -> None:
     for title, listed in (
         ("Grants", story.grants),
         ("Matches", story.matches),
+        ("Actions", story.actions),
         ("Dead letters", story.dead_letters),
     ):
         if listed:
@@ -72,8 +73,11 @@ def show(payment_id: str, *, as_json: bool) -> None:
 @click.option("--item", required=True, help="What the payment bought, by its name in the price list.")
 @click.option("--quantity", type=click.IntRange(min=1), default=1, show_default=True, help="How many of it.")
 @click.option("--wallet", help="Who gets it; the customer that the events name unless given.")
+@operator_options
 @json_option
-def match(payment_id: str, item: str, quantity: int, wallet: str | None, *, as_json: bool) -> None:
+def match(
+    payment_id: str, item: str, quantity: int, wallet: str | None, *, by: Operator, as_json: bool
+) -> None:
     """Say what PAYMENT_ID bought whose events name no item; it is granted at once.
 
     The price list still decides: an amount that is not the item's price is refused and changes nothing.
@@ -82,17 +86,16 @@ def match(payment_id: str, item: str, quantity: int, wallet: str | None, *, as_j
         prices = read_catalog(Settings.load().catalog_path)
     except CatalogError as error:
         raise click.ClickException(str(error)) from None
-    state = select(payment_table.c.decision).where(payment_table.c.id == payment_id).with_for_update()
+
     with database() as connection:
-        decided = connection.execute(state).scalar_one_or_none()
-        if decided != DecisionStatus.UNMATCHED:
+        try:
+            operations.match(connection, by, payment_id, Match(item, quantity, wallet), prices)
+        except NotUnmatched as error:
             raise click.ClickException(
-                f"Payment {payment_id} is {decided or 'unknown'}; only an unmatched one can be matched. "
-                "`coinflowctl payments list --state unmatched` names them."
-            )
-        save_match(connection, payment_id, Match(item, quantity, wallet))
-        if refusal := fulfil(connection, prices, [payment_id]).get(payment_id):
-            raise click.ClickException(f"Not matched. {refusal}")
+                f"{error} `coinflowctl payments list --state unmatched` names them."
+            ) from None
+        except NotMatched as refusal:
+            raise click.ClickException(str(refusal)) from None
         held = views.grants_of(connection, payment_id)
     if as_json:
         print_json({"payment_id": payment_id, "grants": held})

@@ -53,10 +53,11 @@ class _Loaded:
 
 
 def fulfil(
-    connection: Connection, prices: Catalog, payment_ids: Collection[str]
+    connection: Connection, prices: Catalog, payment_ids: Collection[str], *, action_id: int | None = None
 ) -> Mapping[str, PermanentError]:
     """Move the ledger of each payment to what its events decide.
 
+    `action_id` is the operator's action that asks for it, and the cause of what moves.
     Returns what could not be granted, by payment, and why; it fails no other payment, nor what else the same
     payment's events say: the paying event is a dead letter, the others are handled.
     """
@@ -69,7 +70,7 @@ def fulfil(
         settled.append((loaded, settlement))
         if settlement.refusal and settlement.decision.paid:
             refusals[loaded.payment.id] = settlement.refusal
-    _write(connection, settled, now)
+    _write(connection, settled, now, action_id)
     return refusals
 
 
@@ -114,14 +115,19 @@ def _load(
         )
 
 
-def _write(connection: Connection, settled: Collection[tuple[_Loaded, Settlement]], now: datetime) -> None:
+def _write(
+    connection: Connection,
+    settled: Collection[tuple[_Loaded, Settlement]],
+    now: datetime,
+    action_id: int | None,
+) -> None:
     moves = [
         (move, loaded.numbers[settlement.decision.cause.key])
         for loaded, settlement in settled
         if settlement.decision.cause
         for move in settlement.moves
     ]
-    append(connection, moves, now)
+    append(connection, moves, now, action_id=action_id)
     for move, _ in moves:
         grant = move.grant
         _log.info(

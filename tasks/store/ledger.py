@@ -36,8 +36,14 @@ def held_grants(connection: Connection, payment_ids: Collection[str]) -> dict[st
     return held
 
 
-def append(connection: Connection, moves: Collection[tuple[Entry, int]], now: datetime) -> None:
-    """Write the moves, each with the id of the event that caused it."""
+def append(
+    connection: Connection,
+    moves: Collection[tuple[Entry, int]],
+    now: datetime,
+    *,
+    action_id: int | None = None,
+) -> None:
+    """Write the moves, each with the id of the event that caused it; `action_id` is an operator's part."""
     if not moves:
         return
     upsert = _upsert(connection.dialect.name)
@@ -45,7 +51,13 @@ def append(connection: Connection, moves: Collection[tuple[Entry, int]], now: da
     connection.execute(
         _APPEND,
         [
-            {**asdict(entry.grant), "quantity": entry.added, "event_id": event_id, "created_at": now}
+            {
+                **asdict(entry.grant),
+                "quantity": entry.added,
+                "event_id": event_id,
+                "action_id": action_id,
+                "created_at": now,
+            }
             for entry, event_id in moves
         ],
     )

@@ -1,13 +1,10 @@
 """The tables. Received, handled and granted are separate facts, each under a unique key of its own."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -16,9 +13,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
+
+from tasks.store.column_types import Document, Id, Timestamp
 
 
 class RunState(StrEnum):
@@ -40,25 +38,16 @@ class SetAside(StrEnum):
     INVALID = "invalid"
 
 
-class Timestamp(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite keeps no zone of its own."""
+class ActionKind(StrEnum):
+    """What an operator can do."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    #: Send what a dead letter is of to its handler again.
+    REPLAY = "replay"
+    #: Give a dead letter up.
+    DISCARD = "discard"
+    #: Say what a payment bought.
+    MATCH = "match"
 
-    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Store as UTC."""
-        return value.astimezone(UTC) if value else None
-
-    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Return as UTC."""
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-# SQLite numbers rows by itself only in a column of type INTEGER.
-_Id = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(
     naming_convention={
@@ -73,7 +62,7 @@ metadata = MetaData(
 events = Table(
     "events",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("key", String(64), nullable=False, unique=True),
     Column("event_type", Text, nullable=False),
     Column("payment_id", Text),
@@ -103,6 +92,7 @@ payments = Table(
     Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
     Column("updated_at", Timestamp, nullable=False),
     Index(None, "decision", "updated_at"),
+    Index(None, "updated_at"),
 )
 
 #: What an operator says that a payment bought whose events name no item.
@@ -126,7 +116,7 @@ subscriptions = Table(
     Column("wallet", Text),
     # Orders the events by the time they state; the last one's word stands.
     Column("position", Text, nullable=False),
-    Column("event_id", _Id, ForeignKey("events.id"), nullable=False),
+    Column("event_id", Id, ForeignKey("events.id"), nullable=False),
     Index(None, "wallet"),
 )
 
@@ -143,18 +133,39 @@ grants = Table(
     Index(None, "wallet"),
 )
 
+#: What operators did. Rows are only ever added; a trigger refuses anything else.
+operator_actions = Table(
+    "operator_actions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Timestamp, nullable=False),
+    Column("who", Text, nullable=False),
+    # An `ActionKind`.
+    Column("what", String(16), nullable=False),
+    # As the operator gave it, or NULL.
+    Column("why", Text),
+    # The id of the payment or the dead letter.
+    Column("subject", Text, nullable=False),
+    # What the action changed; NULL where there was nothing. They name nobody, for they stay.
+    Column("before", Document),
+    Column("after", Document, nullable=False),
+    Index(None, "subject"),
+)
+
 #: Every move of a grant, in order, with the event that caused it. Rows are only ever added.
 ledger_entries = Table(
     "ledger_entries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("payment_id", Text, ForeignKey("payments.id"), nullable=False),
     Column("item", Text, nullable=False),
     Column("wallet", Text, nullable=False),
     # What this entry adds to the wallet; the entries of a grant add up to what may be used of it.
     Column("quantity", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
-    Column("event_id", _Id, ForeignKey("events.id"), nullable=False),
+    Column("event_id", Id, ForeignKey("events.id"), nullable=False),
+    # The operator's action that brought it about, where an event alone did not.
+    Column("action_id", Id, ForeignKey("operator_actions.id")),
     Column("created_at", Timestamp, nullable=False),
     Index(None, "payment_id", "id"),
 )
@@ -163,7 +174,7 @@ ledger_entries = Table(
 handler_runs = Table(
     "handler_runs",
     metadata,
-    Column("event_id", _Id, ForeignKey("events.id"), primary_key=True),
+    Column("event_id", Id, ForeignKey("events.id"), primary_key=True),
     Column("handler", Text, primary_key=True),
     Column("state", String(16), nullable=False),
     Column("sent_at", Timestamp, nullable=False),
@@ -185,8 +196,8 @@ Index(
 dead_letters = Table(
     "dead_letters",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("event_id", _Id, ForeignKey("events.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("event_id", Id, ForeignKey("events.id"), nullable=False),
     Column("handler", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("message", Text, nullable=False),
@@ -201,8 +212,8 @@ dead_letters = Table(
 dead_letter_attempts = Table(
     "dead_letter_attempts",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("event_id", _Id, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("event_id", Id, nullable=False),
     Column("handler", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("message", Text, nullable=False),

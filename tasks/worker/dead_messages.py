@@ -101,13 +101,17 @@ class DeadMessage:
         """The body as it came."""
         return self._body.decode(errors="replace")
 
+    def check_replayable(self) -> None:
+        """Raise NotReplayable unless it came from a queue of ours."""
+        if self.queue not in _QUEUES:
+            raise NotReplayable(f"Message {self.id} came from {self.queue!r}, no queue of ours; discard it.")
+
     def replay(self, producer: Producer) -> None:
         """Publish it to its queue, and take it out of this one once the broker has confirmed that.
 
         Raises NotReplayable, or whatever keeps the broker from confirming; then it stays here.
         """
-        if self.queue not in _QUEUES:
-            raise NotReplayable(f"Message {self.id} came from {self.queue!r}, no queue of ours; discard it.")
+        self.check_replayable()
         queue = _QUEUES[self.queue]
         headers = {name: value for name, value in self._headers.items() if not name.startswith(_ADDED)}
         self._move(producer, queue, headers, exchange=queue.exchange, routing_key=queue.routing_key)

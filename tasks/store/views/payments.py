@@ -5,13 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from tasks.payments.decision import DecisionStatus, decide
 from tasks.payments.facts import Statement
 from tasks.store.events import statements
 from tasks.store.matches import matches_of
-from tasks.store.schema import dead_letters, events, grants, ledger_entries, matches, payments
+from tasks.store.schema import (
+    dead_letters,
+    events,
+    grants,
+    ledger_entries,
+    matches,
+    operator_actions,
+    payments,
+)
+from tasks.store.views.actions import ActionLine, actions_on_payment
 from tasks.store.views.events import EventLine, event_lines
 from tasks.store.views.records import newest_last, records
 
@@ -50,7 +59,7 @@ class StoryEvent(EventLine):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """A move of a grant, and what caused it."""
+    """A move of a grant, and what caused it: an event, or an operator's action on account of an event."""
 
     id: int
     wallet: str
@@ -60,6 +69,8 @@ class LedgerEntry:
     #: What it made of the grant.
     status: str
     event_id: int
+    action_id: int | None
+    #: The event's type, or what the operator did.
     cause: str
     created_at: datetime
 
@@ -102,6 +113,7 @@ class PaymentStory(PaymentLine):
     ledger_entries: tuple[LedgerEntry, ...]
     grants: tuple[GrantLine, ...]
     matches: tuple[MatchLine, ...]
+    actions: tuple[ActionLine, ...]
     dead_letters: tuple[PaymentFailure, ...]
 
 
@@ -133,6 +145,7 @@ def payment_story(connection: Connection, payment_id: str) -> PaymentStory | Non
         ledger_entries=records(connection, _entries(payment_id), LedgerEntry),
         grants=grants_of(connection, payment_id),
         matches=records(connection, match.where(matches.c.payment_id == payment_id), MatchLine),
+        actions=actions_on_payment(connection, payment_id),
         dead_letters=records(connection, failures, PaymentFailure),
     )
 
@@ -166,10 +179,12 @@ def _entries(payment_id: str) -> Select[Any]:
             ledger_entries.c.quantity,
             ledger_entries.c.status,
             ledger_entries.c.event_id,
-            events.c.event_type.label("cause"),
+            ledger_entries.c.action_id,
+            func.coalesce(operator_actions.c.what, events.c.event_type).label("cause"),
             ledger_entries.c.created_at,
         )
         .join(events, events.c.id == ledger_entries.c.event_id)
+        .outerjoin(operator_actions, operator_actions.c.id == ledger_entries.c.action_id)
         .where(ledger_entries.c.payment_id == payment_id)
         .order_by(ledger_entries.c.id)
     )

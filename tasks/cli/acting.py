@@ -1,0 +1,30 @@
+"""Who acts: the options by which a command that changes something says so."""
+
+import getpass
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from tasks.store.actions import Operator
+
+
+def operator_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name its `Operator`, which it is passed as `by`."""
+
+    @click.option("--as", "who", metavar="NAME", help="Who does it; the user of this machine unless given.")
+    @click.option("--why", metavar="TEXT", help="Why. It is kept for good, so it should name no buyer.")
+    @wraps(command)
+    def acting(*arguments: Any, who: str | None, why: str | None, **options: Any) -> None:
+        command(*arguments, by=Operator(who or _user(), why), **options)
+
+    return acting
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that is nobody's.
+        return "unknown"
