@@ -15,6 +15,9 @@ RUN_OF_LETTER = and_(
     handler_runs.c.event_id == dead_letters.c.event_id, handler_runs.c.handler == dead_letters.c.handler
 )
 
+# Looked up for each letter: letters are few, and runs are as many as events and have no index by state.
+_STATE = select(handler_runs.c.state).where(RUN_OF_LETTER).scalar_subquery()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFilter:
@@ -72,7 +75,7 @@ def list_letters(connection: Connection, chosen: LetterFilter) -> tuple[Letter, 
     """Return the newest letters that are meant."""
     query = _lines().order_by(dead_letters.c.failed_at.desc(), dead_letters.c.id.desc()).limit(chosen.limit)
     if chosen.states:
-        query = query.where(handler_runs.c.state.in_(chosen.states))
+        query = query.where(_STATE.in_(chosen.states))
     if chosen.ids:
         numbers = [int(each) for each in chosen.ids if each.isdecimal()]
         query = query.where(dead_letters.c.id.in_(numbers))
@@ -103,19 +106,15 @@ def letter_story(connection: Connection, letter_id: int) -> LetterStory | None:
 
 
 def _lines() -> Select[Any]:
-    return (
-        select(
-            dead_letters.c.id,
-            dead_letters.c.event_id,
-            events.c.event_type,
-            events.c.payment_id,
-            dead_letters.c.handler,
-            dead_letters.c.error,
-            dead_letters.c.message,
-            dead_letters.c.attempts,
-            dead_letters.c.failed_at,
-            handler_runs.c.state,
-        )
-        .join(events, events.c.id == dead_letters.c.event_id)
-        .join(handler_runs, RUN_OF_LETTER)
-    )
+    return select(
+        dead_letters.c.id,
+        dead_letters.c.event_id,
+        events.c.event_type,
+        events.c.payment_id,
+        dead_letters.c.handler,
+        dead_letters.c.error,
+        dead_letters.c.message,
+        dead_letters.c.attempts,
+        dead_letters.c.failed_at,
+        _STATE.label("state"),
+    ).join(events, events.c.id == dead_letters.c.event_id)
