@@ -33,7 +33,7 @@ from tasks.store.actions import Operator
 from tasks.store.runs import DEADLINE
 from tasks.store.schema import RunState
 from tasks.store.views import letters as views
-from tasks.store.views.letters import Letter, LetterFilter, LetterStory
+from tasks.store.views.letters import Letter, LetterFilter, LetterStory, letter_number
 from tasks.worker.retries import Kind, kind
 
 #: Letters per transaction and message when many are replayed.
@@ -78,9 +78,9 @@ def show(letter_id: str, *, as_json: bool) -> None:
     if letter_id.startswith("b"):
         with broker_letters() as (held, _):
             told = next((story(each) for each in held if each.id == letter_id), None)
-    elif letter_id.isdecimal():
+    elif number := letter_number(letter_id):
         with database() as connection:
-            told = views.letter_story(connection, int(letter_id))
+            told = views.letter_story(connection, number)
     if told is None:
         raise _unknown([letter_id])
     if as_json:
@@ -157,9 +157,9 @@ def discard(letter_id: str, *, by: Operator, as_json: bool) -> None:
     found = False
     if letter_id.startswith("b"):
         found = discard_messages(letter_id, by)
-    elif letter_id.isdecimal():
+    elif number := letter_number(letter_id):
         with database() as connection:
-            found = bool(operations.discard(connection, by, [int(letter_id)]))
+            found = bool(operations.discard(connection, by, [number]))
     if not found:
         raise _unknown([letter_id])
     if as_json:

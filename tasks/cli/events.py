@@ -7,6 +7,7 @@ import click
 from tasks.cli.options import WHEN, json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.coinflow.event_types import EVENT_TYPES
+from tasks.store.column_types import LARGEST_ID
 from tasks.store.views import events as views
 
 
@@ -33,7 +34,7 @@ def list_events(*, as_json: bool, **options: Any) -> None:
 
 
 @events.command()
-@click.argument("event_id", type=int)
+@click.argument("event_id", type=click.IntRange(0, LARGEST_ID))
 @json_option
 def show(event_id: int, *, as_json: bool) -> None:
     """Show the event with the number EVENT_ID: what came and what became of it."""

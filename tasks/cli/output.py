@@ -78,4 +78,6 @@ def _cells(row: Any) -> Mapping[str, object]:
 def _text(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name}: {_text(each)}" for name, each in value.items())
     return "" if value is None else str(value)

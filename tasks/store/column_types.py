@@ -40,5 +40,6 @@ class Document(TypeDecorator[Mapping[str, object]]):
         return document
 
 
+LARGEST_ID = 2**63 - 1
 # SQLite numbers rows by itself only in a column of type INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")

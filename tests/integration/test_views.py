@@ -106,7 +106,7 @@ def test_a_wallet_has_its_items_and_one_that_was_granted_nothing_is_empty(engine
         (LetterFilter(), [1, 2]),
         (LetterFilter(limit=1), [2]),
         (LetterFilter(ids=["1", "b1"]), [1]),
-        (LetterFilter(ids=["b1"]), []),
+        (LetterFilter(ids=["b1", "0", "-1", "9" * 30]), []),
         (LetterFilter(error="KeyError"), [2]),
         (LetterFilter(event_type="Refund"), [2]),
         (LetterFilter(states=[RunState.DISCARDED]), []),

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, select
 
+from tasks.store.column_types import LARGEST_ID
 from tasks.store.schema import RunState, dead_letter_attempts, dead_letters, events, handler_runs
 from tasks.store.views.records import newest_last, records
 
@@ -23,7 +24,7 @@ _STATE = select(handler_runs.c.state).where(RUN_OF_LETTER).scalar_subquery()
 class LetterFilter:
     """Which letters are meant; what is None or empty excludes none. Times are aware."""
 
-    #: As they are typed; what is no number is no letter of the database's.
+    #: As they are typed, the broker's among them.
     ids: Collection[str] = ()
     event_type: str | None = None
     error: str | None = None
@@ -71,14 +72,19 @@ class LetterStory(Letter):
     traceback: str
 
 
+def letter_number(text: str) -> int | None:
+    """Return the id that is meant, or None if it is none of the database's."""
+    number = int(text) if text.isdecimal() else 0
+    return number if 0 < number <= LARGEST_ID else None
+
+
 def list_letters(connection: Connection, chosen: LetterFilter) -> tuple[Letter, ...]:
     """Return the newest letters that are meant."""
     query = _lines().order_by(dead_letters.c.failed_at.desc(), dead_letters.c.id.desc()).limit(chosen.limit)
     if chosen.states:
         query = query.where(_STATE.in_(chosen.states))
     if chosen.ids:
-        numbers = [int(each) for each in chosen.ids if each.isdecimal()]
-        query = query.where(dead_letters.c.id.in_(numbers))
+        query = query.where(dead_letters.c.id.in_(list(filter(None, map(letter_number, chosen.ids)))))
     if chosen.event_type is not None:
         query = query.where(events.c.event_type == chosen.event_type)
     if chosen.error is not None:
