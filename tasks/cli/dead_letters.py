@@ -10,9 +10,6 @@ from typing import Any
 
 import click
 
-import tasks.pipeline.fulfilment
-import tasks.pipeline.handling
-import tasks.pipeline.intake  # noqa: F401  # registers the tasks that are sent
 from tasks.celery import app
 from tasks.cli.acting import operator_options
 from tasks.cli.broker_letters import (

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0007"
+down_revision = "0004"
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _REFUSAL = "operator_actions is append-only"
