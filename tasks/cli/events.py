@@ -1,12 +1,17 @@
 """`coinflowctl events`: the event log."""
 
+from collections import Counter
 from typing import Any
 
 import click
 
+from tasks.celery import app
+from tasks.cli.acting import operator_options
 from tasks.cli.options import WHEN, json_option, limit_option
-from tasks.cli.output import database, print_json, print_table
+from tasks.cli.output import database, print_json, print_table, transactions
 from tasks.coinflow.event_types import EVENT_TYPES
+from tasks.pipeline import rereading
+from tasks.store.actions import Operator
 from tasks.store.column_types import LARGEST_ID
 from tasks.store.views import events as views
 
@@ -50,6 +55,30 @@ def show(event_id: int, *, as_json: bool) -> None:
     print_table("Handlers", story.handler_runs)
     print_table("Dead letters", story.dead_letters)
     print_json(story.body)
+
+
+@events.command()
+@operator_options
+@json_option
+def reread(*, by: Operator, as_json: bool) -> None:
+    """Read anew, after an upgrade, what an earlier version has read of the stored events.
+
+    A payment of which an event says another thing now is fulfilled again. It may be stopped and run again.
+    """
+    counts: Counter[str] = Counter(dict.fromkeys(("events", "unreadable", "payments", "taken_in"), 0))
+    with transactions() as engine:
+        for batch in rereading.reread(engine, by):
+            batch.work.send(app)
+            counts.update(
+                events=batch.events,
+                unreadable=batch.unreadable,
+                payments=len(batch.work.payment_ids),
+                taken_in=len(batch.work.unread),
+            )
+    if as_json:
+        print_json(counts)
+    else:
+        print_table("Read anew", [counts])
 
 
 @events.command()

@@ -11,8 +11,9 @@ from tasks.errors import PayloadInvalid
 from tasks.pipeline.dispatch import Work, plan
 from tasks.pipeline.routing import INTAKE
 from tasks.store import events, runs
+from tasks.store.actions import Change, Operator, record
 from tasks.store.fulfilment import FULFILMENT
-from tasks.store.schema import RunState, SetAside
+from tasks.store.schema import ActionKind, RunState, SetAside
 
 #: Events per transaction.
 _BATCH = 500
@@ -29,7 +30,7 @@ class Reread:
     work: Work
 
 
-def reread(engine: Engine) -> Iterator[Reread]:
+def reread(engine: Engine, by: Operator) -> Iterator[Reread]:
     """Read every event that another version has read, batch by batch, each in a transaction of its own.
 
     A payment of which an event says another thing is to be fulfilled again, and an event that did not fit its
@@ -39,9 +40,10 @@ def reread(engine: Engine) -> Iterator[Reread]:
     while True:
         with engine.begin() as connection:
             rows = events.stale(connection, after, _BATCH)
+            if not rows:
+                return
             batch = _reread(connection, rows)
-        if not rows:
-            return
+            record(connection, by, ActionKind.REREAD, _change(rows, batch))
         yield batch
         after = rows[-1].id
 
@@ -66,3 +68,8 @@ def _reread(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> Re
     runs.add(connection, changed)
     runs.reopen(connection, changed, [RunState.DONE, RunState.DEAD])
     return Reread(len(rows), unreadable, plan(connection, [event_id for event_id, _ in changed]))
+
+
+def _change(rows: Sequence[Row[*tuple[Any, ...]]], batch: Reread) -> Change:
+    after = {"events": batch.events, "unreadable": batch.unreadable, "payments": len(batch.work.payment_ids)}
+    return Change(subject=f"events {rows[0].id} to {rows[-1].id}", after=after)

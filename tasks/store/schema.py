@@ -47,6 +47,8 @@ class ActionKind(StrEnum):
     DISCARD = "discard"
     #: Say what a payment bought.
     MATCH = "match"
+    #: Read stored events anew.
+    REREAD = "reread"
 
 
 metadata = MetaData(

@@ -6,8 +6,11 @@ from sqlalchemy import Engine, select, text, update
 from tasks.payments import facts
 from tasks.pipeline.rereading import Reread, reread
 from tasks.store import events as event_log
-from tasks.store.schema import events, grants, handler_runs
+from tasks.store.actions import Operator
+from tasks.store.schema import events, grants, handler_runs, operator_actions
 from tests.integration.test_fulfilment import count, delivery, run, take_in
+
+OPERATOR = Operator("somebody")
 
 
 def read_by(engine: Engine, version: int | None, **values: object) -> None:
@@ -17,13 +20,13 @@ def read_by(engine: Engine, version: int | None, **values: object) -> None:
 
 
 def reread_all(engine: Engine) -> Reread:
-    (batch,) = reread(engine)
+    (batch,) = reread(engine, OPERATOR)
     return batch
 
 
 def test_facts_that_are_current_are_left_alone(engine: Engine) -> None:
     take_in(engine, delivery())
-    assert list(reread(engine)) == []
+    assert list(reread(engine, OPERATOR)) == []
 
 
 @pytest.mark.parametrize("version", [None, facts.VERSION - 1])
@@ -34,9 +37,10 @@ def test_what_another_version_has_read_is_read_anew_once(engine: Engine, version
     read_by(engine, version, facts=None)
     batch = reread_all(engine)
     assert (batch.events, batch.work.payment_ids) == (2, {"pay", "other"})
+    assert count(engine, operator_actions) == 1
     with engine.connect() as connection:
         assert connection.execute(select(events.c.facts).order_by(events.c.id)).scalars().all() == before
-    assert list(reread(engine)) == []
+    assert list(reread(engine, OPERATOR)) == []
 
 
 def test_a_payment_whose_facts_are_the_same_is_left_alone(engine: Engine) -> None:
