@@ -9,10 +9,10 @@ from celery import Celery, Task, bootsteps
 from celery.signals import setup_logging
 from sqlalchemy import Engine
 
-from tasks.payments.price_list import Catalog, CatalogError
+from tasks.payments.price_list import PriceList, PriceListError
 from tasks.settings import Settings
 from tasks.store.database import connect
-from tasks.worker.price_list import PriceList
+from tasks.worker.price_list import SharedPriceList
 from tasks.worker.queues import Queues
 from tasks.worker.shutdown import OrderlyStop
 
@@ -23,10 +23,10 @@ class Collaborators:
 
     settings: Settings
     engine: Engine
-    price_list: PriceList
+    price_list: SharedPriceList
 
     @property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> PriceList:
         """The price list in force."""
         return self.price_list.current()
 
@@ -57,9 +57,9 @@ class Application(Celery):
         return self._of_processes[process]
 
     @cached_property
-    def price_list(self) -> PriceList:
-        """The list that the worker shares with its pool. Raises CatalogError."""
-        return PriceList(self._settings.catalog_path)
+    def price_list(self) -> SharedPriceList:
+        """The list that the worker shares with its pool. Raises PriceListError."""
+        return SharedPriceList(self._settings.catalog_path)
 
     def connection(self, *arguments: Any, **options: Any) -> Any:
         """Return a connection with a heartbeat, so that Flower notices that the broker has fallen silent."""
@@ -76,8 +76,9 @@ class PriceListWatch(bootsteps.StartStopStep):
         """Refuse to start with a broken list. Raises SystemExit."""
         try:
             _ = worker.app.price_list
-        except CatalogError as error:
-            raise SystemExit(f"The price list needs attention. {error}") from None
+        except PriceListError as error:
+            path = Settings.load().catalog_path
+            raise SystemExit(f"The price list needs attention. {error.told_of(path)}") from None
 
     def start(self, worker: Any) -> None:
         """Look every second; the timer is the worker's, so it outlives a connection to the broker."""

@@ -4,8 +4,9 @@ import click
 
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json, print_table
-from tasks.payments.price_list import CatalogError, read_catalog
+from tasks.payments.price_list import PriceListError, read_price_list
 from tasks.settings import Settings
+from tasks.worker.price_list_file import read_file
 
 
 @click.group()
@@ -19,10 +20,10 @@ def show(*, as_json: bool) -> None:
     """Show what each item costs, and until when its former prices are accepted."""
     path = Settings.load().catalog_path
     try:
-        items = read_catalog(path).items
-    except CatalogError as error:
+        items = read_price_list(read_file(path)).items
+    except PriceListError as error:
         raise click.ClickException(
-            f"{error}\nRunning workers keep the last good list; a new worker refuses to start."
+            f"{error.told_of(path)}\nRunning workers keep the last good list; a new worker refuses to start."
         ) from None
     if as_json:
         document = [

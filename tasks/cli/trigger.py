@@ -19,8 +19,9 @@ from receiver.settings import Settings as ReceiverSettings
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json
 from tasks.coinflow.samples import apply, literal, sample, with_identity
-from tasks.payments.price_list import CatalogError, read_catalog
+from tasks.payments.price_list import PriceListError, read_price_list
 from tasks.settings import Settings
+from tasks.worker.price_list_file import read_file
 
 #: Seconds: Coinflow waits no longer for an answer.
 _TIMEOUT = 5
@@ -108,11 +109,18 @@ def _packet(
 
 
 def _price(item: str | None, quantity: object) -> int | None:
-    """Return what the price list asks, in cents, or None where it does not say."""
+    """Return what the price list's file asks, in cents, or None where it does not say.
+
+    The list in force may be another one; but a sender of events, such as Coinflow, sees no database either.
+    """
+    path = Settings.load().catalog_path
     try:
-        listed = read_catalog(Settings.load().catalog_path).items.get(item or "")
-    except CatalogError as error:
-        click.echo(f"Warning: {error}\nSending the sample's own price; --cents names another.", err=True)
+        listed = read_price_list(read_file(path)).items.get(item or "")
+    except PriceListError as error:
+        click.echo(
+            f"Warning: {error.told_of(path)}\nSending the sample's own price; --cents names another.",
+            err=True,
+        )
         return None
     if listed is None:
         return None

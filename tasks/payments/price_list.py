@@ -1,4 +1,4 @@
-"""The price list: what an item costs, and how its file is read.
+"""The price list: what an item costs, and how its text is read.
 
 `webhookInfo` and the amounts pass through the buyer's browser and can be edited there, so what a payment
 must have cost is decided here and nowhere else.
@@ -6,25 +6,29 @@ must have cost is decided here and nowhere else.
 
 import re
 import tomllib
-from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from tasks.errors import ItemUnknown, PriceMismatch
+from tasks.payments.toml_lines import line_of
 
 
-class CatalogError(Exception):
-    """The price list cannot be read; the message names the file, the line if there is one, and the reason."""
+class PriceListError(Exception):
+    """The price list cannot be read; the message names the line, if there is one, and the reason."""
 
-    def __init__(self, path: Path, reason: str, line: int | None = None) -> None:
-        super().__init__(f"{path}, line {line}: {reason}" if line else f"{path}: {reason}")
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(f"line {line}: {reason}" if line else reason)
         self.reason = reason
         self.line = line
+
+    def told_of(self, path: Path) -> str:
+        """Return the message with the file that the list came from."""
+        return f"{path}, {self}" if self.line else f"{path}: {self}"
 
 
 class Price(BaseModel):
@@ -65,7 +69,7 @@ class Item(BaseModel):
     former_prices: tuple[FormerPrice, ...] = ()
 
 
-class Catalog(BaseModel):
+class PriceList(BaseModel):
     """The items for sale, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,52 +102,41 @@ class Catalog(BaseModel):
         )
 
 
-def read_catalog(path: Path) -> Catalog:
-    """Return the price list in a TOML file. Raises CatalogError."""
-    text = ""
+@dataclass(frozen=True, slots=True)
+class AcceptedPriceList:
+    """A list that was accepted for selling, and what it is known by."""
+
+    id: int
+    #: SHA-256 of its text, in hexadecimal digits.
+    content_hash: str
+    accepted_at: datetime
+    accepted_by: str
+    prices: PriceList
+
+    def __str__(self) -> str:
+        return f"price list {self.content_hash[:8]}, accepted {self.accepted_at:%Y-%m-%d %H:%M:%S} UTC"
+
+    def check(self, item: str, quantity: int, cents: int, currency: str | None, at: datetime) -> None:
+        """Do as `PriceList.check`; an error names this list."""
+        try:
+            self.prices.check(item, quantity, cents, currency, at)
+        except (ItemUnknown, PriceMismatch) as refusal:
+            raise type(refusal)(f"{refusal} ({self})") from None
+
+
+def read_price_list(text: str) -> PriceList:
+    """Return the price list that a TOML text holds. Raises PriceListError."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return Catalog.model_validate(tomllib.loads(text))
-    except OSError as error:
-        raise CatalogError(path, f"{error.strerror}. Set CATALOG_PATH to the price list.") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise CatalogError(path, f"not in UTF-8: {error.reason}", line) from None
+        return PriceList.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else text.rstrip().count("\n") + 1
-        raise CatalogError(path, str(error), line) from None
+        raise PriceListError(str(error), line) from None
     except ValidationError as error:
         # A misspelt name is two faults, and the name says more than that another one is missing.
         fault = min(error.errors(), key=lambda fault: fault["type"] == "missing")
         reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
-        raise CatalogError(path, reason, _line_of(fault, text)) from None
+        raise PriceListError(reason, line_of(text, fault["loc"])) from None
     except (ValueError, RecursionError) as error:
         # Numbers of thousands of digits, brackets in brackets without end.
-        raise CatalogError(path, str(error)) from None
-
-
-def _line_of(fault: ErrorDetails, text: str) -> int:
-    """Return the line that a fault of the list came in with, as tomllib keeps no lines.
-
-    It ends the shortest beginning of the file that has the fault; a longer one that can be read has it too,
-    because TOML defines nothing twice. One that cannot be read, amid a value of several lines, is closed or
-    else has what the next shorter one has.
-    """
-    lines = text.split("\n")
-    place = (fault["loc"], fault["type"])
-
-    def has_fault(count: int) -> bool:
-        for length in range(count, -1, -1):
-            beginning = "\n".join(lines[:length])
-            for closed in (beginning, f"{beginning}\n]"):
-                try:
-                    Catalog.model_validate(tomllib.loads(closed))
-                except ValidationError as error:
-                    return place in {(each["loc"], each["type"]) for each in error.errors()}
-                except ValueError:
-                    continue
-                return False
-        return False
-
-    return max(1, bisect_left(range(len(lines)), 1, key=has_fault))
+        raise PriceListError(str(error)) from None

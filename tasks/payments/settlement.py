@@ -9,7 +9,7 @@ from tasks.errors import Discarded, PermanentError
 from tasks.payments.decision import Decision, DecisionStatus, decide
 from tasks.payments.facts import Statement
 from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
-from tasks.payments.price_list import Catalog
+from tasks.payments.price_list import PriceList
 from tasks.payments.purchase import Match
 
 _GRANT_STATUSES: Mapping[DecisionStatus, GrantStatus] = MappingProxyType(
@@ -53,7 +53,7 @@ class Settlement:
         return DecisionStatus.REFUSED if self.refusal and not self.due else self.decision.status
 
 
-def settle(payment: Payment, prices: Catalog, now: datetime) -> Settlement:
+def settle(payment: Payment, prices: PriceList, now: datetime) -> Settlement:
     """Return what the payment comes to; `now` is when it was paid where no event states that."""
     decision = decide(payment.events, payment.match)
     due, refusal = _due(payment, decision, prices, now)
@@ -64,7 +64,7 @@ def settle(payment: Payment, prices: Catalog, now: datetime) -> Settlement:
 
 
 def _due(
-    payment: Payment, decision: Decision, prices: Catalog, now: datetime
+    payment: Payment, decision: Decision, prices: PriceList, now: datetime
 ) -> tuple[Mapping[str, Grant], PermanentError | None]:
     status = _GRANT_STATUSES.get(decision.status)
     if status is None:

@@ -14,7 +14,7 @@ from tasks.coinflow.event import storable
 from tasks.errors import PayloadInvalid, PermanentError
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.facts import Statement
-from tasks.payments.price_list import Catalog
+from tasks.payments.price_list import PriceList
 from tasks.payments.settlement import Payment, Settlement, settle
 from tasks.store import events, runs
 from tasks.store.database import insert_missing
@@ -53,7 +53,7 @@ class _Loaded:
 
 
 def fulfil(
-    connection: Connection, prices: Catalog, payment_ids: Collection[str], *, action_id: int | None = None
+    connection: Connection, prices: PriceList, payment_ids: Collection[str], *, action_id: int | None = None
 ) -> Mapping[str, PermanentError]:
     """Move the ledger of each payment to what its events decide.
 

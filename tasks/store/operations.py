@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.price_list import Catalog
+from tasks.payments.price_list import PriceList
 from tasks.payments.purchase import Match
 from tasks.store import runs
 from tasks.store.actions import Change, Operator, record, record_all
@@ -53,7 +53,7 @@ def announce(connection: Connection, by: Operator, what: ActionKind, message_id:
     record(connection, by, what, Change(subject=message_id, before=before, after=after))
 
 
-def match(connection: Connection, by: Operator, payment_id: str, word: Match, prices: Catalog) -> None:
+def match(connection: Connection, by: Operator, payment_id: str, word: Match, prices: PriceList) -> None:
     """Say what an unmatched payment bought, and grant it.
 
     Raises NotUnmatched, or NotMatched if the price list refuses it.

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from tasks.coinflow.samples import apply, sample, with_identity
-from tasks.payments.price_list import Catalog, Item, Price
+from tasks.payments.price_list import Item, Price, PriceList
 from tasks.pipeline.dispatch import Delivery
 from tasks.pipeline.intake import store
 from tasks.store.fulfilment import FULFILMENT, fulfil
 from tasks.store.runs import discard
 from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries
 
-PRICES = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})
+PRICES = PriceList(items={"sword": Item(price=Price(cents=500, currency="USD"))})
 
 
 def delivery(payment_id: str = "pay", event_type: str = "Settled", **changes: Any) -> Delivery:
@@ -33,7 +33,7 @@ def take_in(engine: Engine, *deliveries: Delivery, merchant_ids: Collection[str]
         return set(store(connection, deliveries, merchant_ids).payment_ids)
 
 
-def run(engine: Engine, payment_ids: Collection[str], prices: Catalog = PRICES) -> None:
+def run(engine: Engine, payment_ids: Collection[str], prices: PriceList = PRICES) -> None:
     with engine.begin() as connection:
         fulfil(connection, prices, payment_ids)
 
@@ -96,7 +96,7 @@ def test_a_dead_letter_that_succeeds_later_is_gone(engine: Engine) -> None:
     take_in(engine, delivery(data__subtotal__cents=700))
     run(engine, ["pay"])
     assert states(engine) == ["dead"]
-    run(engine, ["pay"], Catalog(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
+    run(engine, ["pay"], PriceList(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
     assert states(engine) == ["done"]
     assert (count(engine, grants), count(engine, dead_letters)) == (1, 0)
 
@@ -109,7 +109,7 @@ def test_what_an_operator_discarded_is_not_granted_by_another_event(engine: Engi
         discard(connection, 1, FULFILMENT)
     if later:
         take_in(engine, delivery(event_type="Disbursed Funds"))
-    run(engine, ["pay"], Catalog(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
+    run(engine, ["pay"], PriceList(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
     assert states(engine) == ["discarded", *(["done"] if later else [])]
     assert count(engine, grants) == 0
 
@@ -139,7 +139,7 @@ def test_a_price_that_changed_later_takes_nothing_back(engine: Engine) -> None:
     take_in(engine, delivery(created="2026-09-01T10:00:00Z"))
     run(engine, ["pay"])
     take_in(engine, delivery(created="2026-09-01T10:00:05Z"))
-    run(engine, ["pay"], Catalog(items={"sword": Item(price=Price(cents=900, currency="USD"))}))
+    run(engine, ["pay"], PriceList(items={"sword": Item(price=Price(cents=900, currency="USD"))}))
     assert states(engine) == ["done", "done"]
     assert count(engine, grants) == 1
 

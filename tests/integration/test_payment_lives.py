@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
 from tasks.coinflow.samples import sample, with_identity
-from tasks.payments.price_list import Catalog, Item, Price
+from tasks.payments.price_list import Item, Price, PriceList
 from tasks.pipeline.dispatch import Delivery
 from tasks.pipeline.intake import store
 from tasks.store.fulfilment import fulfil
@@ -24,7 +24,7 @@ from tasks.store.schema import RunState, dead_letters, events, grants, handler_r
 from tasks.worker.retries import TRANSIENT
 from tests.lives import Life, deliveries, live
 
-PRICES = Catalog(items={"sword": Item(price=Price(cents=500, currency="USD"))})
+PRICES = PriceList(items={"sword": Item(price=Price(cents=500, currency="USD"))})
 #: Payments have ids of their own, so one database serves all examples.
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -1,147 +1,199 @@
-import multiprocessing
-import os
+import re
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tasks.payments.price_list import CatalogError
-from tasks.worker.price_list import PriceList
+from tasks.errors import ItemUnknown, PriceMismatch
+from tasks.payments.price_list import (
+    AcceptedPriceList,
+    FormerPrice,
+    Item,
+    Price,
+    PriceList,
+    PriceListError,
+    read_price_list,
+)
 
-#: The time at which the tests' files are written.
-WRITTEN = 1_000_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = WRITTEN + 60
-
-    def __call__(self) -> float:
-        return self.time
-
-
-class Shop:
-    """A price list over a real file, whose edits bear times of the test's choice."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "catalog.toml"
-        self.clock = Clock()
-        self.write(5, at=WRITTEN)
-        self.prices = PriceList(self.path, now=self.clock)
-
-    def write(self, cents: int | str, *, at: float) -> None:
-        self.path.write_text(f"[items.sword]\nprice = {{ cents = {cents} }}\n")
-        os.utime(self.path, (at, at))
-
-    def price(self) -> int:
-        return self.prices.current().items["sword"].price.cents
-
-    def look(self) -> list[str]:
-        """Look for an edit; return the events that were logged."""
-        with capture_logs() as logs:
-            self.prices.look()
-        return [log["event"] for log in logs]
+SWORD = PriceList(items={"sword": Item(price=Price(cents=500, currency="USD"))})
+NOW = datetime(2026, 11, 5, tzinfo=UTC)
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+def raised(former: FormerPrice) -> PriceList:
+    return PriceList(items={"sword": Item(price=Price(cents=500), former_prices=(former,))})
 
 
-class Fork:
-    """A process forked now, idle until it is asked for the price that it sees."""
-
-    def __init__(self, shop: Shop) -> None:
-        forking = multiprocessing.get_context("fork")
-        self._here, self._there = forking.Pipe()
-        self._process = forking.Process(target=self._answer, args=(shop,))
-        self._process.start()
-
-    def _answer(self, shop: Shop) -> None:
-        self._there.recv()
-        self._there.send(shop.price())
-
-    def price(self) -> int:
-        self._here.send("What is the price?")
-        assert self._here.poll(10)
-        price: int = self._here.recv()
-        self._process.join()
-        return price
+@given(quantity=st.integers(1, 10**6), cents=st.integers(0, 10**9))
+def test_only_price_times_quantity_is_accepted(quantity: int, cents: int) -> None:
+    if cents == 500 * quantity:
+        SWORD.check("sword", quantity, cents, None, NOW)
+    else:
+        with pytest.raises(PriceMismatch):
+            SWORD.check("sword", quantity, cents, None, NOW)
 
 
-def test_without_a_good_list_there_is_no_start(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match="CATALOG_PATH"):
-        PriceList(tmp_path / "catalog.toml")
-    (tmp_path / "catalog.toml").write_text("[items.sword]\n")
-    with pytest.raises(CatalogError, match="line 1"):
-        PriceList(tmp_path / "catalog.toml")
+def test_a_currency_counts_where_one_is_named() -> None:
+    SWORD.check("sword", 1, 500, "USD", NOW)
+    with pytest.raises(PriceMismatch, match=r"1 x sword costs 500 cents USD; .* another currency"):
+        SWORD.check("sword", 1, 500, "EUR", NOW)
 
 
-def test_an_edit_counts_once_the_file_has_been_left_alone_for_a_second(shop: Shop) -> None:
-    shop.write(6, at=shop.clock.time)
-    assert (shop.look(), shop.price()) == ([], 5)
-    shop.clock.time += 0.9
-    assert (shop.look(), shop.price()) == ([], 5)
-    shop.clock.time += 0.1
-    assert (shop.look(), shop.price()) == (["price_list.changed"], 6)
-    assert shop.look() == []
+def test_an_unknown_item_is_named() -> None:
+    with pytest.raises(ItemUnknown, match="excalibur"):
+        SWORD.check("excalibur", 1, 500, None, NOW)
 
 
-@pytest.mark.parametrize("at", [WRITTEN - 1_000, WRITTEN + 1_000])
-def test_an_edit_with_an_odd_time_counts_at_once(shop: Shop, at: float) -> None:
-    shop.write(6, at=at)
-    assert (shop.look(), shop.price()) == (["price_list.changed"], 6)
+@given(
+    ended=st.datetimes(
+        min_value=datetime(2000, 1, 1),  # noqa: DTZ001  # hypothesis adds the zone
+        max_value=datetime(2100, 1, 1),  # noqa: DTZ001
+        timezones=st.integers(-14, 14).map(lambda hours: timezone(timedelta(hours=hours))),
+    ),
+    grace_days=st.integers(0, 400),
+    quantity=st.integers(1, 100),
+    lateness=st.timedeltas(timedelta(days=-500), timedelta(days=500))
+    | st.sampled_from([timedelta(0), timedelta(microseconds=1), timedelta(microseconds=-1)]),
+)
+def test_a_former_price_is_good_until_the_last_moment_of_its_grace(
+    ended: datetime, grace_days: int, quantity: int, lateness: timedelta
+) -> None:
+    prices = raised(FormerPrice(cents=450, ended=ended, grace_days=grace_days))
+    at = (ended + timedelta(days=grace_days) + lateness).astimezone(UTC)
+    prices.check("sword", quantity, 500 * quantity, None, at)
+    if lateness <= timedelta(0):
+        prices.check("sword", quantity, 450 * quantity, None, at)
+    else:
+        with pytest.raises(PriceMismatch):
+            prices.check("sword", quantity, 450 * quantity, None, at)
 
 
-def test_a_file_moved_into_place_counts_though_size_and_time_are_the_same(shop: Shop) -> None:
-    before = shop.path.rename(shop.path.with_suffix(".old"))
-    shop.write(6, at=before.stat().st_mtime)
-    assert (shop.look(), shop.price()) == (["price_list.changed"], 6)
+@pytest.mark.parametrize(
+    ("at", "cents", "currency", "message"),
+    [
+        (5, 1, None, "2 x sword costs 1000 cents USD or 900 cents EUR; subtotal was 1 cents."),
+        (5, 900, "USD", "2 x sword costs 1000 cents USD or 900 cents EUR; subtotal was 900 cents."),
+        (
+            9,
+            900,
+            "EUR",
+            (
+                "2 x sword costs 1000 cents USD; subtotal was 900 cents of another currency, "
+                "a former price that was accepted until 2026-11-08 00:00:00 UTC."
+            ),
+        ),
+    ],
+)
+def test_a_mismatch_says_what_was_expected(at: int, cents: int, currency: str | None, message: str) -> None:
+    ended = datetime(2026, 11, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    prices = raised(FormerPrice(cents=450, currency="EUR", ended=ended, grace_days=7))
+    with pytest.raises(PriceMismatch) as error:
+        prices.check("sword", 2, cents, currency, datetime(2026, 11, at, tzinfo=UTC))
+    assert str(error.value) == message
 
 
-def test_a_broken_edit_changes_nothing_and_is_reported_once(shop: Shop) -> None:
-    shop.write(-1, at=WRITTEN + 10)
-    with capture_logs() as logs:
-        for _ in range(3):
-            shop.prices.look()
-    (log,) = logs
-    assert log == {
-        "event": "price_list.refused",
-        "log_level": "error",
-        "file": str(shop.path),
-        "line": 2,
-        "reason": "items.sword.price.cents: Input should be greater than 0",
-    }
-    assert shop.price() == 5
-    shop.write(0, at=WRITTEN + 20)
-    assert (shop.look(), shop.price()) == (["price_list.refused"], 5)
-    shop.write(7, at=WRITTEN + 30)
-    assert (shop.look(), shop.price()) == (["price_list.changed"], 7)
+FORMER = "{ cents = 4, ended = 2026-11-01T00:00:00+01:00, grace_days = 7 }"
+SOLD = "[items.sword]\nprice = { cents = 5 }\n"
 
 
-def test_a_file_that_is_gone_for_a_moment_is_no_edit(shop: Shop) -> None:
-    away = shop.path.rename(shop.path.with_suffix(".old"))
-    assert shop.look() == []
-    away.rename(shop.path)
-    shop.clock.time += 5
-    assert (shop.look(), shop.price()) == ([], 5)
+@pytest.mark.parametrize(
+    ("text", "line", "complaint"),
+    [
+        ("[items.sword\n", 1, "at line 1"),
+        ("# one\n[items.sword]\nprice = [\n\n", 3, "at end of document"),
+        ("[items.sword]\nprice = { cents = 0 }", 2, "items.sword.price.cents"),
+        ("[items.sword]\nprice = { cents = 5.0 }", 2, "items.sword.price.cents"),
+        ("[items.sword]\nprice = { cents = true }", 2, "items.sword.price.cents"),
+        ('[items.sword]\nprice = { cents = 5, currency = "usd" }', 2, "items.sword.price.currency"),
+        ("[items.sword]\nprize = { cents = 5 }", 2, "items.sword.prize"),
+        ("[item.sword]\nprice = { cents = 5 }", 1, "item"),
+        ('[items.sword]\nprice = { cents = """\n5\n""" }', 4, "items.sword.price.cents"),
+        (f"{SOLD}\n[items.shield]\n\n[items.axe]\nprice = {{ cents = 5 }}", 4, "items.shield.price"),
+        (f"{SOLD}former_prices = {{ cents = 4 }}", 3, "items.sword.former_prices"),
+        (
+            f"{SOLD}former_prices = [\n  {FORMER},\n  {FORMER.replace('+01:00', '')},\n  {FORMER},\n]\n",
+            5,
+            "items.sword.former_prices.1.ended: Input should have timezone info",
+        ),
+        (
+            f"{SOLD}[[items.sword.former_prices]]\ncents = 4\nended = 2026-11-01T00:00:00Z\ngrace_days = -1",
+            6,
+            "items.sword.former_prices.0.grace_days",
+        ),
+        (
+            f"{SOLD}former_prices = [{{ cents = 4, ended = 9999-12-31T00:00:00Z, grace_days = 1 }}]",
+            3,
+            "items.sword.former_prices.0: ended plus grace_days",
+        ),
+        ("", 1, "items"),
+    ],
+)
+def test_a_broken_list_is_refused_with_its_line(text: str, line: int, complaint: str) -> None:
+    with pytest.raises(PriceListError) as error:
+        read_price_list(text)
+    assert error.value.line == line
+    assert complaint in error.value.reason
+    assert error.value.told_of(Path("a/b.toml")) == f"a/b.toml, line {line}: {error.value.reason}"
 
 
-def test_a_file_that_stays_away_is_a_broken_edit(shop: Shop) -> None:
-    shop.path.unlink()
-    assert shop.look() == []
-    shop.clock.time += 1
-    assert (shop.look(), shop.price()) == (["price_list.refused"], 5)
-    shop.clock.time += 1
-    assert shop.look() == []
-    shop.write(6, at=shop.clock.time - 1)
-    assert (shop.look(), shop.price()) == (["price_list.changed"], 6)
+@pytest.mark.parametrize("nonsense", ["9" * 5_000, "[" * 100_000])
+def test_what_python_itself_cannot_read_is_refused(nonsense: str) -> None:
+    with pytest.raises(PriceListError) as error:
+        read_price_list(f"items = {nonsense}")
+    assert error.value.told_of(Path("b.toml")).startswith("b.toml: ")
 
 
-def test_forks_see_the_last_good_list_whenever_they_were_made_and_asked(shop: Shop) -> None:
-    earlier = Fork(shop)
-    shop.write(6, at=WRITTEN + 10)
-    shop.look()
-    shop.write("", at=WRITTEN + 20)
-    assert shop.look() == ["price_list.refused"]
-    assert (earlier.price(), Fork(shop).price(), shop.price()) == (6, 6, 6)
+ITEMS = st.sampled_from(
+    [
+        "price = { cents = 5 }",
+        "# ] } \u2028 a remark\n\nprice = { cents = 7 } # [",
+        'price.cents = 9\nprice.currency = "EUR"',
+        "price = { cents = 5 }\nformer_prices = [\n  # none yet\n]",
+        f"price = {{ cents = 5 }}\nformer_prices = [\n  {FORMER},\n  {FORMER} # ]\n]",
+        'price = { cents = 5, currency = """\\\n\n  USD""" }',
+    ]
+)
+FAULTS = st.sampled_from(
+    [
+        ("price = { cents = 0 }", 0),
+        ("prize = { cents = 1 }", 0),
+        ("price = { cents = 5 }\ncolour = 'red'", 1),
+        ("price = { cents = 5 }\nformer_prices = [\n  { cents = 4 }, # no end\n]", 2),
+        ('price.cents = 9\nprice.currency = "eur"', 1),
+    ]
+)
+
+
+@given(before=st.lists(ITEMS, max_size=6), fault=FAULTS, after=st.lists(ITEMS, max_size=6))
+def test_the_line_of_a_fault_is_exact(before: list[str], fault: tuple[str, int], after: list[str]) -> None:
+    broken, offset = fault
+    good = "".join(f"[items.b{number}]\n{item}\n" for number, item in enumerate(before))
+    rest = "".join(f"[items.a{number}]\n{item}\n" for number, item in enumerate(after))
+    if good + rest:
+        assert len(read_price_list(good + rest).items) == len(before) + len(after)
+    with pytest.raises(PriceListError, match=r"items\.faulty\.") as error:
+        read_price_list(f"{good}[items.faulty]\n{broken}\n{rest}")
+    assert error.value.line == good.count("\n") + 2 + offset
+
+
+def test_a_refusal_names_the_list_that_it_was_made_by() -> None:
+    accepted = AcceptedPriceList(3, "1a2b3c4d" + "0" * 56, NOW, "alice@shop", SWORD)
+    accepted.check("sword", 1, 500, None, NOW)
+    name = r"\(price list 1a2b3c4d, accepted 2026-11-05 00:00:00 UTC\)$"
+    with pytest.raises(PriceMismatch, match=rf"costs 500 cents USD.* {name}"):
+        accepted.check("sword", 1, 501, None, NOW)
+    with pytest.raises(ItemUnknown, match=rf"excalibur.* {name}"):
+        accepted.check("excalibur", 1, 500, None, NOW)
+
+
+def test_the_list_that_comes_along_can_be_read() -> None:
+    text = Path("catalog.toml").read_text(encoding="utf-8")
+    assert read_price_list(text).items["sword"].price == Price(cents=500, currency="USD")
+
+
+def test_the_lists_in_the_readme_can_be_read() -> None:
+    shown = re.findall(r"```toml\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    assert len(shown) == 2
+    for text in shown:
+        assert read_price_list(text).items["sword"].price == Price(cents=500)

@@ -15,13 +15,13 @@ from tasks.coinflow.samples import sample, with_identity
 from tasks.errors import Discarded, PriceMismatch
 from tasks.payments.facts import Facts, Statement, state
 from tasks.payments.grants import Grant
-from tasks.payments.price_list import Catalog, Item, Price
+from tasks.payments.price_list import Item, Price, PriceList
 from tasks.payments.purchase import Match
 from tasks.payments.settlement import Payment, Settlement, settle
 from tests.lives import Life, Packet, deliveries, live
 
-PRICES = Catalog(items={"sword": Item(price=Price(cents=500))})
-DEARER = Catalog(items={"sword": Item(price=Price(cents=900))})
+PRICES = PriceList(items={"sword": Item(price=Price(cents=500))})
+DEARER = PriceList(items={"sword": Item(price=Price(cents=900))})
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 LOST = "Card Payment Chargeback Lost"
 
@@ -46,7 +46,7 @@ class Wallet:
     balance: int = 0
     moves: int = 0
 
-    def settle(self, events: Sequence[Statement], prices: Catalog = PRICES) -> Settlement:
+    def settle(self, events: Sequence[Statement], prices: PriceList = PRICES) -> Settlement:
         settlement = settle(Payment("pay", events, dict(self.held)), prices, NOW)
         for move in settlement.moves:
             self.held[move.grant.item] = move.grant
