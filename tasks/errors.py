@@ -14,6 +14,10 @@ class Stalled(TransientError):
     """A task of ours hit its time limit: it waits for database and broker alone, so one of them hangs."""
 
 
+class PriceListUnusable(TransientError):
+    """Run `coinflowctl catalog apply`: no price list was ever accepted, or this version cannot read it."""
+
+
 class PermanentError(Exception):
     """Nothing was granted; mend what the message names, then replay the dead letter."""
 

@@ -92,9 +92,25 @@ payments = Table(
     Column("cents", BigInteger),
     Column("currency", Text),
     Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
+    # The `price_lists` row by which the price was last checked, NULL until it was. No foreign key: every
+    # grant would mark the one newest row as referred to, and rows are never deleted.
+    Column("price_list_id", BigInteger),
     Column("updated_at", Timestamp, nullable=False),
     Index(None, "decision", "updated_at"),
     Index(None, "updated_at"),
+)
+
+#: Every list that was accepted for selling, in order; the newest is in force. Rows are only ever added.
+price_lists = Table(
+    "price_lists",
+    metadata,
+    Column("id", Id, primary_key=True),
+    # SHA-256 of the text, in hexadecimal digits.
+    Column("content_hash", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("accepted_at", Timestamp, nullable=False),
+    # Who did it: a person at a terminal, or a worker.
+    Column("accepted_by", Text, nullable=False),
 )
 
 #: What an operator says that a payment bought whose events name no item.
