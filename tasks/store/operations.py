@@ -5,13 +5,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from tasks.errors import PriceListUnusable
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.price_list import PriceList
+from tasks.payments.price_list import AcceptedPriceList, PriceList
 from tasks.payments.purchase import Match
 from tasks.store import runs
 from tasks.store.actions import Change, Operator, record, record_all
 from tasks.store.fulfilment import fulfil
 from tasks.store.matches import save_match
+from tasks.store.price_lists import accept, newest
 from tasks.store.schema import ActionKind, RunState, dead_letters, handler_runs, payments
 from tasks.store.views.letters import RUN_OF_LETTER
 
@@ -70,6 +72,28 @@ def match(connection: Connection, by: Operator, payment_id: str, word: Match, pr
     action_id = record(connection, by, ActionKind.MATCH, change)
     if refusal := fulfil(connection, prices, [payment_id], action_id=action_id).get(payment_id):
         raise NotMatched(f"Not matched. {refusal}")
+
+
+def apply_price_list(
+    connection: Connection, by: Operator, content: str
+) -> tuple[AcceptedPriceList | None, AcceptedPriceList | None]:
+    """Put a list in force; return the one before it, if there is one to read, and the accepted one.
+
+    The accepted one is None where the same text is in force already. Raises PriceListError.
+    """
+    try:
+        before = newest(connection)
+    except PriceListUnusable:
+        before = None
+    accepted = accept(connection, content, by.who)
+    if accepted:
+        change = Change(
+            subject=f"price list {accepted.id}",
+            before={"content_hash": before.content_hash} if before else None,
+            after={"content_hash": accepted.content_hash},
+        )
+        record(connection, by, ActionKind.APPLY, change)
+    return before, accepted
 
 
 def _hold(

@@ -49,6 +49,8 @@ class ActionKind(StrEnum):
     MATCH = "match"
     #: Read stored events anew.
     REREAD = "reread"
+    #: Put a price list in force.
+    APPLY = "apply"
 
 
 metadata = MetaData(
