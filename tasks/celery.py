@@ -2,17 +2,15 @@
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast
 
-from celery import Celery, Task, bootsteps
+from celery import Celery, Task
 from celery.signals import setup_logging
 from sqlalchemy import Engine
 
-from tasks.payments.price_list import PriceList, PriceListError
 from tasks.settings import Settings
 from tasks.store.database import connect
-from tasks.worker.price_list import SharedPriceList
+from tasks.worker.price_list_watch import PriceListWatch
 from tasks.worker.queues import Queues
 from tasks.worker.shutdown import OrderlyStop
 
@@ -23,12 +21,6 @@ class Collaborators:
 
     settings: Settings
     engine: Engine
-    price_list: SharedPriceList
-
-    @property
-    def catalog(self) -> PriceList:
-        """The price list in force."""
-        return self.price_list.current()
 
 
 class Application(Celery):
@@ -51,38 +43,15 @@ class Application(Celery):
         process = os.getpid()
         if process not in self._of_processes:
             engine = connect(self._settings.database_url.get_secret_value())
-            own = Collaborators(self._settings, engine, self.price_list)
+            own = Collaborators(self._settings, engine)
             # Of two threads that come at once, both get the first one's.
             self._of_processes.setdefault(process, own)
         return self._of_processes[process]
-
-    @cached_property
-    def price_list(self) -> SharedPriceList:
-        """The list that the worker shares with its pool. Raises PriceListError."""
-        return SharedPriceList(self._settings.catalog_path)
 
     def connection(self, *arguments: Any, **options: Any) -> Any:
         """Return a connection with a heartbeat, so that Flower notices that the broker has fallen silent."""
         options.setdefault("heartbeat", self.conf.broker_heartbeat)
         return super().connection(*arguments, **options)
-
-
-class PriceListWatch(bootsteps.StartStopStep):
-    """Reads the price list before the pool is forked, and looks for edits while the worker runs."""
-
-    requires = ("celery.worker.components:Pool",)
-
-    def create(self, worker: Any) -> None:
-        """Refuse to start with a broken list. Raises SystemExit."""
-        try:
-            _ = worker.app.price_list
-        except PriceListError as error:
-            path = Settings.load().catalog_path
-            raise SystemExit(f"The price list needs attention. {error.told_of(path)}") from None
-
-    def start(self, worker: Any) -> None:
-        """Look every second; the timer is the worker's, so it outlives a connection to the broker."""
-        worker.timer.call_repeatedly(1.0, worker.app.price_list.look)
 
 
 def create_app(settings: Settings) -> Application:

@@ -7,7 +7,6 @@ import click
 from tasks.cli.acting import operator_options
 from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json, print_table
-from tasks.errors import PriceListUnusable
 from tasks.payments.price_changes import PriceChange, price_changes
 from tasks.payments.price_list import AcceptedPriceList, Item, PriceListError, read_price_list
 from tasks.settings import Settings
@@ -59,11 +58,8 @@ def show(*, as_json: bool) -> None:
     Exits with 1 if that file is broken.
     """
     path = Settings.load().catalog_path
-    try:
-        with database() as connection:
-            in_force = newest(connection)
-    except PriceListUnusable as error:
-        raise click.ClickException(str(error)) from None
+    with database() as connection:
+        in_force = newest(connection)
     fault: PriceListError | None = None
     changes: Sequence[PriceChange] = ()
     try:

@@ -15,6 +15,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from tasks.errors import PriceListUnusable
 from tasks.settings import Settings
 from tasks.store.database import connect
 
@@ -32,6 +33,8 @@ def transactions() -> Iterator[Engine]:
     engine = connect(Settings.load().database_url.get_secret_value())
     try:
         yield engine
+    except PriceListUnusable as error:
+        raise click.ClickException(str(error)) from None
     except (ProgrammingError, OperationalError) as error:
         raise click.ClickException(
             f"The database cannot be used ({str(error.orig).strip()}). "

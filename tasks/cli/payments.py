@@ -8,14 +8,11 @@ from tasks.cli.acting import operator_options
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.price_list import PriceListError, read_price_list
 from tasks.payments.purchase import Match
-from tasks.settings import Settings
 from tasks.store import operations
 from tasks.store.actions import Operator
 from tasks.store.operations import NotMatched, NotUnmatched
 from tasks.store.views import payments as views
-from tasks.worker.price_list_file import read_file
 
 _STATES = [status.value for status in DecisionStatus]
 
@@ -83,15 +80,9 @@ def match(
 
     The price list still decides: an amount that is not the item's price is refused and changes nothing.
     """
-    path = Settings.load().catalog_path
-    try:
-        prices = read_price_list(read_file(path))
-    except PriceListError as error:
-        raise click.ClickException(error.told_of(path)) from None
-
     with database() as connection:
         try:
-            operations.match(connection, by, payment_id, Match(item, quantity, wallet), prices)
+            operations.match(connection, by, payment_id, Match(item, quantity, wallet))
         except NotUnmatched as error:
             raise click.ClickException(
                 f"{error} `coinflowctl payments list --state unmatched` names them."

@@ -121,7 +121,7 @@ class AcceptedPriceList:
         try:
             self.prices.check(item, quantity, cents, currency, at)
         except (ItemUnknown, PriceMismatch) as refusal:
-            raise type(refusal)(f"{refusal} ({self})") from None
+            raise type(refusal)(f"{refusal} Decided by {self}.") from None
 
 
 def read_price_list(text: str) -> PriceList:

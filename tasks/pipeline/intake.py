@@ -42,7 +42,7 @@ def _fulfil(own: Collaborators, work: Work) -> Work:
     """Fulfil the payments at once, which saves a message; return what is left, among it what failed."""
     try:
         with own.engine.begin() as connection:
-            fulfil(connection, own.catalog, work.payment_ids)
+            fulfil(connection, work.payment_ids)
     except Exception as error:  # noqa: BLE001  # the task that is sent instead tells what it means
         _log.info("fulfilment.sent", payments=len(work.payment_ids), error=type(error).__name__)
         return work

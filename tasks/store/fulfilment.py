@@ -8,18 +8,18 @@ from itertools import groupby
 from operator import itemgetter
 
 import structlog
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
 
 from tasks.coinflow.event import storable
 from tasks.errors import PayloadInvalid, PermanentError
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.facts import Statement
-from tasks.payments.price_list import PriceList
 from tasks.payments.settlement import Payment, Settlement, settle
 from tasks.store import events, runs
 from tasks.store.database import insert_missing
 from tasks.store.ledger import append, held_grants
 from tasks.store.matches import matches_of
+from tasks.store.price_lists import newest
 from tasks.store.schema import RunState, payments
 
 #: The handler that moves the ledger to what a payment's events decide.
@@ -38,6 +38,8 @@ _DECIDE = (
     update(payments)
     .where(payments.c.id == bindparam("payment_id"))
     .values({name: bindparam(name) for name in _DECIDED})
+    # Where no price had to be checked, the last check's stays.
+    .values(price_list_id=func.coalesce(bindparam("checked_by", type_=BigInteger), payments.c.price_list_id))
 )
 
 
@@ -53,14 +55,16 @@ class _Loaded:
 
 
 def fulfil(
-    connection: Connection, prices: PriceList, payment_ids: Collection[str], *, action_id: int | None = None
+    connection: Connection, payment_ids: Collection[str], *, action_id: int | None = None
 ) -> Mapping[str, PermanentError]:
-    """Move the ledger of each payment to what its events decide.
+    """Move the ledger of each payment to what its events and the price list in force decide.
 
     `action_id` is the operator's action that asks for it, and the cause of what moves.
     Returns what could not be granted, by payment, and why; it fails no other payment, nor what else the same
     payment's events say: the paying event is a dead letter, the others are handled.
+    Raises PriceListUnusable where a price must be checked and there is no list.
     """
+    prices = newest(connection)
     now = datetime.now(UTC)
     _lock(connection, payment_ids, now)
     refusals: dict[str, PermanentError] = {}
@@ -158,5 +162,6 @@ def _row(payment_id: str, settlement: Settlement, now: datetime) -> dict[str, ob
         "cents": decision.price and decision.price.cents,
         "currency": decision.price and decision.price.currency,
         "refunded_cents": decision.refunded_cents,
+        "checked_by": settlement.price_list_id,
         "updated_at": now,
     }

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, select
 
 from tasks.errors import PriceListUnusable
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.price_list import AcceptedPriceList, PriceList
+from tasks.payments.price_list import AcceptedPriceList
 from tasks.payments.purchase import Match
 from tasks.store import runs
 from tasks.store.actions import Change, Operator, record, record_all
@@ -55,7 +55,7 @@ def announce(connection: Connection, by: Operator, what: ActionKind, message_id:
     record(connection, by, what, Change(subject=message_id, before=before, after=after))
 
 
-def match(connection: Connection, by: Operator, payment_id: str, word: Match, prices: PriceList) -> None:
+def match(connection: Connection, by: Operator, payment_id: str, word: Match) -> None:
     """Say what an unmatched payment bought, and grant it.
 
     Raises NotUnmatched, or NotMatched if the price list refuses it.
@@ -70,7 +70,7 @@ def match(connection: Connection, by: Operator, payment_id: str, word: Match, pr
     # The wallet stays in `matches`, where it can be erased.
     change = Change(subject=payment_id, after={"item": word.item, "quantity": word.quantity})
     action_id = record(connection, by, ActionKind.MATCH, change)
-    if refusal := fulfil(connection, prices, [payment_id], action_id=action_id).get(payment_id):
+    if refusal := fulfil(connection, [payment_id], action_id=action_id).get(payment_id):
         raise NotMatched(f"Not matched. {refusal}")
 
 

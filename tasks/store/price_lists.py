@@ -38,6 +38,11 @@ class _Memory:
 _memory = _Memory()
 
 
+def hash_of(content: str) -> str:
+    """Return what a list is known by: the SHA-256 of its text, in hexadecimal digits."""
+    return sha256(content.encode()).hexdigest()
+
+
 def newest(connection: Connection) -> AcceptedPriceList | None:
     """Return the list in force, or None if none was ever accepted. Raises PriceListUnusable.
 
@@ -69,7 +74,7 @@ def accept(
     any list was ever accepted.
     """
     prices = read_price_list(content)
-    content_hash = sha256(content.encode()).hexdigest()
+    content_hash = hash_of(content)
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK)
     row = connection.execute(_NEWEST).one_or_none()

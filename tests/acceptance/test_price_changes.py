@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tasks.cli import main
-from tests.stack import ROOT, Stack
+from tests.stack import ROOT, Stack, procfile
 from tests.waiting import wait_until
 
 
@@ -23,6 +22,18 @@ class Shop:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.path = Path(stack.environment["CATALOG_PATH"])
+
+    def run(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with the stack's environment and some of its own."""
+        return subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=ROOT,
+            env=self.stack.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """Return the worker's log lines of an event."""
@@ -38,7 +49,20 @@ class Shop:
             meanwhile()
             return self.logged(event)[before:]
 
-        return wait_until(spoken, seconds=10, what=event, log=lambda: self.stack.log("worker"))[0]
+        return wait_until(spoken, seconds=20, what=event, log=lambda: self.stack.log("worker"))[0]
+
+    def restart(self, text: str, event: str) -> dict[str, Any]:
+        """Kill the worker and start it beside another list; return the log line in which it speaks of it."""
+        self.stack.kill("worker")
+        before = len(self.logged(event))
+        self.path.write_text(text)
+        self.stack.start("worker")
+        return wait_until(
+            lambda: self.logged(event)[before:],
+            seconds=30,
+            what=event,
+            log=lambda: self.stack.log("worker"),
+        )[0]
 
     def sell(self, wallet: str, *arguments: str) -> str:
         """Send a settled purchase of a sword; return its payment."""
@@ -60,6 +84,17 @@ class Shop:
             log=lambda: self.stack.log("worker"),
         )
         assert self.granted(wallet) == payments
+
+    def letter(self, payment_id: str) -> dict[str, Any]:
+        """Wait until a payment is a dead letter, and return that."""
+
+        def buried() -> list[dict[str, Any]]:
+            letters = self.stack.read("dead-letters", "list")
+            return [each for each in letters if each["payment_id"] == payment_id]
+
+        return wait_until(
+            buried, seconds=20, what=f"{payment_id} is a dead letter", log=lambda: self.stack.log("worker")
+        )[0]
 
     def pool(self) -> set[int]:
         """Return the worker's pool processes."""
@@ -149,32 +184,60 @@ def test_an_edit_counts_at_once_and_a_former_price_within_its_grace(shop: Shop, 
     after = shop.sell(wallet, "--cents", "400")
     shop.expect(wallet, set(within))
 
-    def buried() -> list[dict[str, Any]]:
-        return [each for each in shop.stack.read("dead-letters", "list") if each["payment_id"] == after]
-
-    (letter,) = wait_until(buried, seconds=20, what="the payment after the grace is a dead letter")
+    letter = shop.letter(after)
     assert letter["error"] == "PriceMismatch"
     assert "1 x sword costs 600 cents USD or 500 cents USD" in letter["message"]
     assert "accepted until" in letter["message"]
-    (sword,) = shop.stack.read("catalog", "show")["items"]
+    shown = shop.stack.read("catalog", "show")
+    (sword,) = shown["items"]
     assert [price["cents"] for price in (sword, *sword["former_prices"])] == [600, 500, 400]
+    assert f"Decided by price list {shown['price_list']['content_hash'][:8]}, accepted " in letter["message"]
 
 
-def test_a_worker_refuses_to_start_with_a_broken_list(shop: Shop, tmp_path: Path) -> None:
+def test_an_old_file_that_comes_back_with_its_worker_changes_nothing(shop: Shop, wallet: str) -> None:
+    old = listed(600)
+    shop.save(old, "price_list.changed")
+    shop.save(listed(700), "price_list.changed")
+    line = shop.restart(old, "price_list.differs")
+    assert (line["level"], line["file"]) == ("warning", str(shop.path))
+    assert "coinflowctl catalog apply" in line["next_step"]
+    shop.expect(wallet, {shop.sell(wallet, "--cents", "700")})
+    assert "costs 700 cents" in shop.letter(shop.sell(wallet, "--cents", "600"))["message"]
+    shown = shop.stack.read("catalog", "show")
+    assert [item["cents"] for item in shown["items"]] == [700]
+    assert [change["after"]["cents"] for change in shown["changes"]] == [600]
+    # An operator may bring it back.
+    assert shop.stack.read("catalog", "apply")["accepted"]
+    shop.expect(f"{wallet}-2", {shop.sell(f"{wallet}-2", "--cents", "600")})
+
+
+def test_a_restart_beside_a_broken_file_goes_on_with_the_last_good_list(shop: Shop, wallet: str) -> None:
+    shop.save(listed(800), "price_list.changed")
+    line = shop.restart("[items.sword]\n", "price_list.refused")
+    assert (line["level"], line["file"], line["line"]) == ("error", str(shop.path), 1)
+    assert "price list " in line["in_force"]
+    shop.expect(wallet, {shop.sell(wallet, "--cents", "800")})
+    shop.save(listed(900), "price_list.changed")
+    shop.expect(f"{wallet}-2", {shop.sell(f"{wallet}-2", "--cents", "900")})
+
+
+def test_a_broken_list_stops_a_release_and_not_the_shop(shop: Shop, wallet: str, tmp_path: Path) -> None:
+    shop.save(listed(1000), "price_list.changed")
+    broken = tmp_path / "catalog.toml"
+    broken.write_text(listed(-1))
+    release = shop.run(procfile()["release"], CATALOG_PATH=str(broken))
+    assert release.returncode == 1
+    assert f"{broken}, line 2: items.sword.price.cents" in release.stderr
+    assert "Traceback" not in release.stderr
+    shop.expect(wallet, {shop.sell(wallet, "--cents", "1000")})
+
+
+def test_a_worker_refuses_to_start_without_any_list(shop: Shop, tmp_path: Path) -> None:
     broken = tmp_path / "catalog.toml"
     broken.write_text("[items.sword]\n")
-    environment = shop.stack.environment | {"CATALOG_PATH": str(broken)}
-    command = ["celery", "-A", "tasks", "worker"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=20, check=False
-    )
+    own = {"CATALOG_PATH": str(broken), "DATABASE_URL": f"sqlite:///{tmp_path}/coinflow.sqlite3"}
+    assert shop.run("alembic upgrade head", **own).returncode == 0
+    done = shop.run("celery -A tasks worker", **own)
     assert done.returncode == 1
     assert f"{broken}, line 1: items.sword.price" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_what_fulfils_nothing_needs_no_list(shop: Shop) -> None:
-    environment = shop.stack.environment | {"CATALOG_PATH": "/none"}
-    subprocess.run(
-        [sys.executable, "-c", "import tasks.pipeline.fulfilment"], cwd=ROOT, env=environment, check=True
-    )

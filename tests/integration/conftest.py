@@ -13,14 +13,15 @@ from celeryconfig import task_queues
 from tasks.celery import Application, create_app
 from tasks.settings import Settings
 from tasks.store.database import connect
+from tasks.store.price_lists import accept
 from tests.services import postgres_database
 from tests.stack import ROOT
 
-PRICE_LIST = "[items.sword]\nprice = {cents = 500}\n"
+PRICE_LIST = (ROOT / "catalog.toml").read_text()
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
-def engine(
+def migrated(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Engine]:
     """Return connections to an empty, migrated database."""
@@ -33,6 +34,14 @@ def engine(
         engine = connect(Settings.load().database_url.get_secret_value())
         yield engine
         engine.dispose()
+
+
+@pytest.fixture
+def engine(migrated: Engine) -> Engine:
+    """Return the same with a price list in force, as after a release."""
+    with migrated.begin() as connection:
+        accept(connection, PRICE_LIST, "a release")
+    return migrated
 
 
 @pytest.fixture

@@ -13,6 +13,12 @@ from tasks.cli import main
 from tasks.store.schema import price_lists
 
 
+@pytest.fixture
+def engine(migrated: Engine) -> Engine:
+    """Return a database in which no list was ever accepted."""
+    return migrated
+
+
 @pytest.fixture(autouse=True)
 def path(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: ARG001  # commands use it
     path = tmp_path / "catalog.toml"

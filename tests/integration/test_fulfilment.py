@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from tasks.coinflow.samples import apply, sample, with_identity
-from tasks.payments.price_list import Item, Price, PriceList
+from tasks.errors import PriceListUnusable
+from tasks.payments.price_list import AcceptedPriceList
 from tasks.pipeline.dispatch import Delivery
 from tasks.pipeline.intake import store
 from tasks.store.fulfilment import FULFILMENT, fulfil
+from tasks.store.price_lists import accept
 from tasks.store.runs import discard
-from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries
-
-PRICES = PriceList(items={"sword": Item(price=Price(cents=500, currency="USD"))})
+from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries, payments
 
 
 def delivery(payment_id: str = "pay", event_type: str = "Settled", **changes: Any) -> Delivery:
@@ -33,9 +33,17 @@ def take_in(engine: Engine, *deliveries: Delivery, merchant_ids: Collection[str]
         return set(store(connection, deliveries, merchant_ids).payment_ids)
 
 
-def run(engine: Engine, payment_ids: Collection[str], prices: PriceList = PRICES) -> None:
+def run(engine: Engine, payment_ids: Collection[str]) -> None:
     with engine.begin() as connection:
-        fulfil(connection, prices, payment_ids)
+        fulfil(connection, payment_ids)
+
+
+def reprice(engine: Engine, cents: int) -> AcceptedPriceList:
+    """Put another price of the sword in force."""
+    with engine.begin() as connection:
+        accepted = accept(connection, f"[items.sword]\nprice = {{ cents = {cents} }}\n", "a test")
+    assert accepted
+    return accepted
 
 
 def count(engine: Engine, table: Any) -> int:
@@ -96,7 +104,8 @@ def test_a_dead_letter_that_succeeds_later_is_gone(engine: Engine) -> None:
     take_in(engine, delivery(data__subtotal__cents=700))
     run(engine, ["pay"])
     assert states(engine) == ["dead"]
-    run(engine, ["pay"], PriceList(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
+    reprice(engine, 700)
+    run(engine, ["pay"])
     assert states(engine) == ["done"]
     assert (count(engine, grants), count(engine, dead_letters)) == (1, 0)
 
@@ -109,7 +118,8 @@ def test_what_an_operator_discarded_is_not_granted_by_another_event(engine: Engi
         discard(connection, 1, FULFILMENT)
     if later:
         take_in(engine, delivery(event_type="Disbursed Funds"))
-    run(engine, ["pay"], PriceList(items={"sword": Item(price=Price(cents=700, currency="USD"))}))
+    reprice(engine, 700)
+    run(engine, ["pay"])
     assert states(engine) == ["discarded", *(["done"] if later else [])]
     assert count(engine, grants) == 0
 
@@ -139,7 +149,8 @@ def test_a_price_that_changed_later_takes_nothing_back(engine: Engine) -> None:
     take_in(engine, delivery(created="2026-09-01T10:00:00Z"))
     run(engine, ["pay"])
     take_in(engine, delivery(created="2026-09-01T10:00:05Z"))
-    run(engine, ["pay"], PriceList(items={"sword": Item(price=Price(cents=900, currency="USD"))}))
+    reprice(engine, 900)
+    run(engine, ["pay"])
     assert states(engine) == ["done", "done"]
     assert count(engine, grants) == 1
 
@@ -158,3 +169,46 @@ def test_many_workers_at_once_grant_once_per_payment(engine: Engine) -> None:
         list(pool.map(work, range(40)))
     assert (count(engine, events), count(engine, grants), count(engine, ledger_entries)) == (8, 8, 8)
     assert set(states(engine)) == {"done"}
+
+
+def price_list_ids(engine: Engine) -> list[int | None]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(payments.c.price_list_id).order_by(payments.c.id)).scalars())
+
+
+def test_a_payment_names_the_list_by_which_its_price_was_checked(engine: Engine) -> None:
+    take_in(engine, delivery("a"), delivery("b", event_type="Card Payment Authorized"))
+    run(engine, ["a", "b"])
+    assert price_list_ids(engine) == [1, None]
+    # What was granted is not checked again, so the list that it was granted by stays.
+    reprice(engine, 700)
+    take_in(engine, delivery("a", event_type="Disbursed Funds"), delivery("b"))
+    run(engine, ["a", "b"])
+    assert price_list_ids(engine) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"data__subtotal__cents": 1}, {"data__webhookInfo": {"item": "excalibur"}}]
+)
+def test_a_refusal_names_the_list_that_it_was_made_by(engine: Engine, changes: dict[str, Any]) -> None:
+    accepted = reprice(engine, 700)
+    take_in(engine, delivery(**changes))
+    run(engine, ["pay"])
+    with engine.connect() as connection:
+        message = connection.execute(select(dead_letters.c.message)).scalar_one()
+        assert connection.execute(select(payments.c.decision)).scalar_one() == "refused"
+    assert message.endswith(
+        f" Decided by price list {accepted.content_hash[:8]}, accepted {accepted.accepted_at:%F %T} UTC."
+    )
+    assert price_list_ids(engine) == [2]
+
+
+def test_without_any_list_only_what_needs_no_price_is_fulfilled(migrated: Engine) -> None:
+    take_in(migrated, delivery("authorized", event_type="Card Payment Authorized"), delivery("paid"))
+    run(migrated, ["authorized"])
+    with pytest.raises(PriceListUnusable, match="coinflowctl catalog apply"):
+        run(migrated, ["paid"])
+    assert sorted(states(migrated)) == ["done", "pending"]
+    reprice(migrated, 500)
+    run(migrated, ["paid"])
+    assert states(migrated) == ["done", "done"]

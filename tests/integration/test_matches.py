@@ -9,14 +9,8 @@ from sqlalchemy import Engine
 
 from tasks.cli import main
 from tests.integration.test_fulfilment import delivery, run, take_in
-from tests.stack import ROOT
 
 PAYIN = "Crypto Payin Funds Received"
-
-
-@pytest.fixture(autouse=True)
-def _prices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CATALOG_PATH", str(ROOT / "catalog.toml"))
 
 
 def ctl(*arguments: str) -> Result:

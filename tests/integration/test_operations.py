@@ -22,7 +22,7 @@ from tasks.store.operations import NotMatched, NotUnmatched
 from tasks.store.schema import ledger_entries, matches
 from tasks.store.views.actions import ActionLine, list_actions
 from tasks.store.views.payments import payment_story
-from tests.integration.test_fulfilment import PRICES, count, delivery, run, states, take_in
+from tests.integration.test_fulfilment import count, delivery, run, states, take_in
 from tests.stack import ROOT
 
 ADA = Operator("ada", "the price was mended")
@@ -94,7 +94,7 @@ def test_a_match_is_the_cause_of_the_entries_that_it_brought_about(engine: Engin
     take_in(engine, delivery(event_type=PAYIN))
     run(engine, ["pay"])
     with engine.begin() as connection:
-        operations.match(connection, ADA, "pay", Match("sword", wallet="bob"), PRICES)
+        operations.match(connection, ADA, "pay", Match("sword", wallet="bob"))
     take_in(engine, delivery(event_type="Refund"))
     run(engine, ["pay"])
     with engine.connect() as connection:
@@ -116,7 +116,7 @@ def test_a_match_that_cannot_be_granted_leaves_nothing(engine: Engine) -> None:
     run(engine, ["pay", "granted"])
     for payment_id, error in (("pay", NotMatched), ("granted", NotUnmatched), ("nobody's", NotUnmatched)):
         with pytest.raises(error), engine.begin() as connection:
-            operations.match(connection, ADA, payment_id, Match("excalibur"), PRICES)
+            operations.match(connection, ADA, payment_id, Match("excalibur"))
     assert (actions(engine), count(engine, matches)) == ([], 0)
 
 

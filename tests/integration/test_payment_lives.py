@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
 from tasks.coinflow.samples import sample, with_identity
-from tasks.payments.price_list import Item, Price, PriceList
 from tasks.pipeline.dispatch import Delivery
 from tasks.pipeline.intake import store
 from tasks.store.fulfilment import fulfil
@@ -24,7 +23,6 @@ from tasks.store.schema import RunState, dead_letters, events, grants, handler_r
 from tasks.worker.retries import TRANSIENT
 from tests.lives import Life, deliveries, live
 
-PRICES = PriceList(items={"sword": Item(price=Price(cents=500, currency="USD"))})
 #: Payments have ids of their own, so one database serves all examples.
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -40,7 +38,7 @@ def deliver(engine: Engine, random: Random, lives: Sequence[Life]) -> None:
             store(connection, [_delivery(packet) for packet in group])
         if not left or random.randrange(2):
             with engine.begin() as connection:
-                assert fulfil(connection, PRICES, payment_ids) == {}
+                assert fulfil(connection, payment_ids) == {}
 
 
 def _delivery(packet: dict[str, Any]) -> Delivery:
@@ -100,7 +98,7 @@ def test_a_payment_and_its_loss_at_the_same_time_never_end_granted(engine: Engin
 
     def fulfil_one(payment_id: str) -> None:
         with engine.begin() as connection:
-            assert fulfil(connection, PRICES, [payment_id]) == {}
+            assert fulfil(connection, [payment_id]) == {}
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, ["Settled", "Card Payment Chargeback Lost"]))

@@ -14,6 +14,12 @@ from tasks.store.price_lists import accept, newest
 from tasks.store.schema import price_lists
 
 
+@pytest.fixture
+def engine(migrated: Engine) -> Engine:
+    """Return a database in which no list was ever accepted."""
+    return migrated
+
+
 def listed(cents: int) -> str:
     return f"[items.sword]\nprice = {{ cents = {cents} }}\n"
 

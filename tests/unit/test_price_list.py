@@ -180,7 +180,7 @@ def test_the_line_of_a_fault_is_exact(before: list[str], fault: tuple[str, int],
 def test_a_refusal_names_the_list_that_it_was_made_by() -> None:
     accepted = AcceptedPriceList(3, "1a2b3c4d" + "0" * 56, NOW, "alice@shop", SWORD)
     accepted.check("sword", 1, 500, None, NOW)
-    name = r"\(price list 1a2b3c4d, accepted 2026-11-05 00:00:00 UTC\)$"
+    name = r"Decided by price list 1a2b3c4d, accepted 2026-11-05 00:00:00 UTC\.$"
     with pytest.raises(PriceMismatch, match=rf"costs 500 cents USD.* {name}"):
         accepted.check("sword", 1, 501, None, NOW)
     with pytest.raises(ItemUnknown, match=rf"excalibur.* {name}"):

@@ -12,18 +12,24 @@ from hypothesis import strategies as st
 
 from tasks.coinflow.event import read_event, read_packet
 from tasks.coinflow.samples import sample, with_identity
-from tasks.errors import Discarded, PriceMismatch
+from tasks.errors import Discarded, PriceListUnusable, PriceMismatch
 from tasks.payments.facts import Facts, Statement, state
 from tasks.payments.grants import Grant
-from tasks.payments.price_list import Item, Price, PriceList
+from tasks.payments.price_list import AcceptedPriceList, Item, Price, PriceList
 from tasks.payments.purchase import Match
 from tasks.payments.settlement import Payment, Settlement, settle
 from tests.lives import Life, Packet, deliveries, live
 
-PRICES = PriceList(items={"sword": Item(price=Price(cents=500))})
-DEARER = PriceList(items={"sword": Item(price=Price(cents=900))})
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 LOST = "Card Payment Chargeback Lost"
+
+
+def accepted(number: int, cents: int) -> AcceptedPriceList:
+    prices = PriceList(items={"sword": Item(price=Price(cents=cents))})
+    return AcceptedPriceList(number, "1a2b3c4d" + "0" * 56, NOW, "a release", prices)
+
+
+PRICES, DEARER = accepted(1, 500), accepted(2, 900)
 
 
 def read(packet: Packet) -> Statement:
@@ -46,7 +52,7 @@ class Wallet:
     balance: int = 0
     moves: int = 0
 
-    def settle(self, events: Sequence[Statement], prices: PriceList = PRICES) -> Settlement:
+    def settle(self, events: Sequence[Statement], prices: AcceptedPriceList = PRICES) -> Settlement:
         settlement = settle(Payment("pay", events, dict(self.held)), prices, NOW)
         for move in settlement.moves:
             self.held[move.grant.item] = move.grant
@@ -101,6 +107,22 @@ def test_what_is_held_is_lost_though_its_price_has_changed() -> None:
     wallet.settle([event()])
     settlement = wallet.settle([event(), event(LOST)], DEARER)
     assert (settlement.refusal, settlement.status, wallet.balance) == (None, "revoked", 0)
+
+
+def test_a_settlement_names_the_list_by_which_a_price_was_checked() -> None:
+    wallet = Wallet()
+    assert wallet.settle([event("Card Payment Authorized")]).price_list_id is None
+    refused = wallet.settle([event()], DEARER)
+    assert (refused.price_list_id, "Decided by price list 1a2b3c4d" in str(refused.refusal)) == (2, True)
+    assert wallet.settle([event()]).price_list_id == 1
+    # What is held needs no price any more.
+    assert wallet.settle([event(), event(LOST)], DEARER).price_list_id is None
+
+
+def test_without_a_list_only_what_needs_no_price_is_settled() -> None:
+    assert settle(Payment("pay", [event("Card Payment Authorized")]), None, NOW).status == "nothing"
+    with pytest.raises(PriceListUnusable, match="coinflowctl catalog apply"):
+        settle(Payment("pay", [event()]), None, NOW)
 
 
 def test_an_operators_word_names_the_item_and_the_price_list_still_decides() -> None:
