@@ -127,4 +127,4 @@ def test_a_partial_refund_is_noted(engine: Engine) -> None:
     take_in(engine, delivery("pay"), delivery("pay", event_type="Refund", data__totals=partial))
     run(engine, ["pay"])
     (listed,) = read("payments", "list")
-    assert (listed["state"], listed["refunded_cents"]) == ("granted", 200)
+    assert (listed["state"], listed["refunded_cents"], listed["price_list_id"]) == ("granted", 200, 1)

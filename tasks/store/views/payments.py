@@ -46,6 +46,8 @@ class PaymentLine:
     cents: int | None = None
     currency: str | None = None
     refunded_cents: int = 0
+    #: The accepted price list by which its price was last checked.
+    price_list_id: int | None = None
     updated_at: datetime | None = None
 
 
@@ -166,6 +168,7 @@ def _lines() -> Select[Any]:
         payments.c.cents,
         payments.c.currency,
         payments.c.refunded_cents,
+        payments.c.price_list_id,
         payments.c.updated_at,
     )
 
