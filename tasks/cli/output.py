@@ -52,17 +52,19 @@ def print_json(document: object) -> None:
 def print_table(title: str, rows: Sequence[Any], *, of: type | None = None) -> None:
     """Print rows under the names of their columns, whole: nothing is cut to the terminal's width.
 
-    A row is a dataclass or a mapping; of a dataclass, `of` names one whose fields alone are printed.
+    A row is a dataclass or a mapping; of a dataclass, `of` names one whose fields alone are printed. A column
+    that is empty in every row would only narrow the others.
     """
     if not rows:
         click.echo(f"{title}: none")
         return
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    names = [field.name for field in fields(of)] if of else list(_cells(rows[0]))
+    listed = [_cells(row) for row in rows]
+    names = [field.name for field in fields(of)] if of else list(listed[0])
+    names = [name for name in names if any(_text(cells[name]) for cells in listed)]
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
-    for row in rows:
-        cells = _cells(row)
+    for cells in listed:
         # Text, because what came from outside must not be read as markup.
         table.add_row(*(Text(_text(cells[name])) for name in names))
     Console().print(table)
