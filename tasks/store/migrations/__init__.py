@@ -1,0 +1,1 @@
+"""Alembic's environment, the migrations, and what they share."""

@@ -1,0 +1,62 @@
+"""What the database itself sees to: rows that are only ever added, and names that the former release writes.
+
+Each function returns a dialect's statements; schema and migrations execute the same.
+"""
+
+#: Names the table that a transaction on PostgreSQL may change although its rows are guarded.
+LIFTED = "coinflow.lifted"
+
+_REASON = "what stands there stays. Append what corrects it."
+_REFUSE = f"""
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('{LIFTED}', true) IS DISTINCT FROM TG_TABLE_NAME THEN
+        RAISE EXCEPTION USING
+            MESSAGE = TG_TABLE_NAME || ' refuses ' || TG_OP || ': {_REASON}', ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END $$
+"""
+_FORGET = """
+CREATE OR REPLACE FUNCTION forget_wallet() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.wallet_id := NULL;
+    RETURN NEW;
+END $$
+"""
+_RENAMED = "NEW.wallet <> OLD.wallet AND NEW.wallet_id = OLD.wallet_id"
+_FORGET_ON_SQLITE = f"""
+CREATE TRIGGER grants_forget_wallet AFTER UPDATE OF wallet ON grants WHEN {_RENAMED} BEGIN
+    UPDATE grants SET wallet_id = NULL WHERE payment_id = NEW.payment_id AND item = NEW.item;
+END
+"""  # noqa: S608  # composed of constants
+_FORGET_ON_POSTGRESQL = f"""
+CREATE TRIGGER grants_forget_wallet BEFORE UPDATE OF wallet ON grants
+FOR EACH ROW WHEN ({_RENAMED}) EXECUTE FUNCTION forget_wallet()
+"""
+
+
+def refuse(dialect: str, table: str, *operations: str) -> list[str]:
+    """Refuse operations (UPDATE, DELETE) on a table; on PostgreSQL the one that empties it, too."""
+    if dialect == "sqlite":
+        return [_refuse_on_sqlite(table, operation) for operation in operations]
+    refused = " OR ".join((*operations, "TRUNCATE"))
+    create = f"CREATE TRIGGER {table}_refuse BEFORE {refused} ON {table} EXECUTE FUNCTION refuse_change()"
+    return [_REFUSE, f"DROP TRIGGER IF EXISTS {table}_refuse ON {table}", create]
+
+
+def _refuse_on_sqlite(table: str, operation: str) -> str:
+    return (
+        f"CREATE TRIGGER {table}_refuse_{operation.lower()} BEFORE {operation} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} refuses {operation}: {_REASON}'); END"
+    )
+
+
+def forget_wallet(dialect: str) -> list[str]:
+    """Let a grant forget `wallet_id` when the former release, which knows the name alone, gives it another.
+
+    It goes with the column `grants.wallet`.
+    """
+    if dialect == "sqlite":
+        return [_FORGET_ON_SQLITE]
+    return [_FORGET, "DROP TRIGGER IF EXISTS grants_forget_wallet ON grants", _FORGET_ON_POSTGRESQL]
