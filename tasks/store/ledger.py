@@ -8,13 +8,24 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import Connection, Executable, bindparam, select
+from sqlalchemy import Connection, Executable, bindparam, func, select
 
 from tasks.payments.grants import Entry, Grant, GrantStatus
 from tasks.store.database import insert
-from tasks.store.schema import grants, ledger_entries
+from tasks.store.schema import grants, ledger_entries, wallets
+from tasks.store.wallets import wallet_ids
 
-_HELD = select(grants).where(grants.c.payment_id.in_(bindparam("payment_ids", expanding=True)))
+_HELD = (
+    select(
+        grants.c.payment_id,
+        grants.c.item,
+        func.coalesce(wallets.c.name, grants.c.wallet).label("wallet"),
+        grants.c.quantity,
+        grants.c.status,
+    )
+    .outerjoin_from(grants, wallets, wallets.c.id == grants.c.wallet_id)
+    .where(grants.c.payment_id.in_(bindparam("payment_ids", expanding=True)))
+)
 _APPEND = ledger_entries.insert()
 
 
@@ -23,7 +34,7 @@ def _upsert(dialect: str) -> Executable:
     upsert = insert(dialect, grants)
     return upsert.on_conflict_do_update(
         index_elements=[grants.c.payment_id, grants.c.item],
-        set_={name: upsert.excluded[name] for name in ("wallet", "quantity", "status")},
+        set_={name: upsert.excluded[name] for name in ("wallet", "wallet_id", "quantity", "status")},
     )
 
 
@@ -46,18 +57,27 @@ def append(
     """Write the moves, each with the id of the event that caused it; `action_id` is an operator's part."""
     if not moves:
         return
-    upsert = _upsert(connection.dialect.name)
-    connection.execute(upsert, [{**asdict(entry.grant), "granted_at": now} for entry, _ in moves])
+    ids = wallet_ids(connection, {entry.grant.wallet for entry, _ in moves}, now)
+    written = [
+        ({**asdict(entry.grant), "wallet_id": ids[entry.grant.wallet]}, entry.added, event_id)
+        for entry, event_id in moves
+    ]
+    connection.execute(
+        _upsert(connection.dialect.name), [{**grant, "granted_at": now} for grant, _, _ in written]
+    )
     connection.execute(
         _APPEND,
         [
             {
-                **asdict(entry.grant),
-                "quantity": entry.added,
+                **grant,
+                # The name stands in `wallets` alone, where it can be erased.
+                "wallet": "",
+                "change": added,
+                "quantity": added,
                 "event_id": event_id,
                 "action_id": action_id,
                 "created_at": now,
             }
-            for entry, event_id in moves
+            for grant, added, event_id in written
         ],
     )

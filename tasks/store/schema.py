@@ -5,6 +5,7 @@ from enum import StrEnum
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -14,9 +15,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 
+from tasks.payments.decision import DecisionStatus
+from tasks.payments.grants import GrantStatus
+from tasks.store.checks import at_least, one_of
 from tasks.store.column_types import Document, Id, Timestamp
+from tasks.store.triggers import forget_wallet, refuse
 
 
 class RunState(StrEnum):
@@ -59,6 +65,7 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
         "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
 
@@ -78,6 +85,7 @@ events = Table(
     # What the rules read of the event, as JSON, and the version of what extracted it; NULL where nothing has.
     Column("facts", Text),
     Column("facts_version", Integer),
+    one_of("set_aside", SetAside),
     Index(None, "payment_id"),
     Index(None, "event_type", "id"),
     Index(None, "received_at"),
@@ -98,6 +106,9 @@ payments = Table(
     # grant would mark the one newest row as referred to, and rows are never deleted.
     Column("price_list_id", BigInteger),
     Column("updated_at", Timestamp, nullable=False),
+    one_of("decision", DecisionStatus),
+    at_least(0, "cents"),
+    at_least(0, "refunded_cents"),
     Index(None, "decision", "updated_at"),
     Index(None, "updated_at"),
 )
@@ -124,6 +135,7 @@ matches = Table(
     Column("quantity", BigInteger, nullable=False),
     Column("wallet", Text),
     Column("matched_at", Timestamp, nullable=False),
+    at_least(1, "quantity"),
 )
 
 #: What Coinflow last said of a subscription; each cycle's purchase is a payment of its own.
@@ -140,17 +152,36 @@ subscriptions = Table(
     Index(None, "wallet"),
 )
 
+#: Whose wallets grants and ledger name. Spellings of one account share a key; a name is erased here alone.
+wallets = Table(
+    "wallets",
+    metadata,
+    Column("id", Id, primary_key=True),
+    # The form that is compared; in this release the name itself.
+    Column("key", Text, nullable=False),
+    # The form that came.
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Timestamp, nullable=False),
+    Index(None, "key"),
+)
+
 #: What a wallet holds. The primary key is the promise: a payment grants an item once.
 grants = Table(
     "grants",
     metadata,
     Column("payment_id", Text, ForeignKey("payments.id"), primary_key=True),
     Column("item", Text, primary_key=True),
+    # The name, which the former release compares; it goes with a later release.
     Column("wallet", Text, nullable=False),
+    # NULL where the former release wrote the name.
+    Column("wallet_id", Id, ForeignKey("wallets.id")),
     Column("quantity", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
     Column("granted_at", Timestamp, nullable=False),
+    at_least(1, "quantity"),
+    one_of("status", GrantStatus),
     Index(None, "wallet"),
+    Index(None, "wallet_id"),
 )
 
 #: What operators did. Rows are only ever added; a trigger refuses anything else.
@@ -179,14 +210,20 @@ ledger_entries = Table(
     Column("id", Id, primary_key=True),
     Column("payment_id", Text, ForeignKey("payments.id"), nullable=False),
     Column("item", Text, nullable=False),
+    # A name where an earlier release wrote one, otherwise empty; it goes with a later release.
     Column("wallet", Text, nullable=False),
-    # What this entry adds to the wallet; the entries of a grant add up to what may be used of it.
+    # What this entry adds to the wallet; the entries of a grant add up to what may be used of it. Both this
+    # and `wallet_id` are NULL where the former release wrote the entry.
+    Column("change", BigInteger),
+    Column("wallet_id", Id, ForeignKey("wallets.id")),
+    # The former release's name for `change`, written beside it; it goes with a later release.
     Column("quantity", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
     Column("event_id", Id, ForeignKey("events.id"), nullable=False),
     # The operator's action that brought it about, where an event alone did not.
     Column("action_id", Id, ForeignKey("operator_actions.id")),
     Column("created_at", Timestamp, nullable=False),
+    one_of("status", GrantStatus),
     Index(None, "payment_id", "id"),
 )
 
@@ -203,6 +240,8 @@ handler_runs = Table(
     # Runs that began and that nothing has ended yet, neither success nor error.
     Column("starts", Integer, nullable=False, server_default="0"),
     Column("finished_at", Timestamp),
+    one_of("state", RunState),
+    at_least(0, "starts"),
 )
 # Holds unfinished runs alone, so that a sweep costs the same however many are finished.
 Index(
@@ -224,6 +263,7 @@ dead_letters = Table(
     Column("traceback", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failed_at", Timestamp, nullable=False),
+    at_least(1, "attempts"),
     UniqueConstraint("event_id", "handler"),
     Index(None, "failed_at"),
 )
@@ -239,8 +279,21 @@ dead_letter_attempts = Table(
     Column("message", Text, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("failed_at", Timestamp, nullable=False),
+    at_least(1, "tries"),
     ForeignKeyConstraint(
         ["event_id", "handler"], ["dead_letters.event_id", "dead_letters.handler"], ondelete="CASCADE"
     ),
     Index(None, "event_id", "handler"),
 )
+
+
+@event.listens_for(metadata, "after_create")
+def _guard(_metadata: MetaData, connection: Connection, **_options: object) -> None:
+    dialect = connection.dialect.name
+    for statement in (
+        *refuse(dialect, "operator_actions", "UPDATE", "DELETE"),
+        *refuse(dialect, "ledger_entries", "UPDATE", "DELETE"),
+        *refuse(dialect, "grants", "DELETE"),
+        *forget_wallet(dialect),
+    ):
+        connection.exec_driver_sql(statement)

@@ -19,6 +19,7 @@ from tasks.store.schema import (
     matches,
     operator_actions,
     payments,
+    wallets,
 )
 from tasks.store.views.actions import ActionLine, actions_on_payment
 from tasks.store.views.events import EventLine, event_lines
@@ -177,9 +178,9 @@ def _entries(payment_id: str) -> Select[Any]:
     return (
         select(
             ledger_entries.c.id,
-            ledger_entries.c.wallet,
+            func.coalesce(wallets.c.name, ledger_entries.c.wallet).label("wallet"),
             ledger_entries.c.item,
-            ledger_entries.c.quantity,
+            func.coalesce(ledger_entries.c.change, ledger_entries.c.quantity).label("quantity"),
             ledger_entries.c.status,
             ledger_entries.c.event_id,
             ledger_entries.c.action_id,
@@ -187,6 +188,7 @@ def _entries(payment_id: str) -> Select[Any]:
             ledger_entries.c.created_at,
         )
         .join(events, events.c.id == ledger_entries.c.event_id)
+        .outerjoin(wallets, wallets.c.id == ledger_entries.c.wallet_id)
         .outerjoin(operator_actions, operator_actions.c.id == ledger_entries.c.action_id)
         .where(ledger_entries.c.payment_id == payment_id)
         .order_by(ledger_entries.c.id)
