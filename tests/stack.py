@@ -24,17 +24,18 @@ ROOT = Path(__file__).parent.parent
 KEY = "key-of-a-test"
 
 
-def procfile() -> dict[str, str]:
+def procfile(source: Path = ROOT) -> dict[str, str]:
     """Return the Procfile's commands by process name."""
-    lines = (ROOT / "Procfile").read_text().splitlines()
+    lines = (source / "Procfile").read_text().splitlines()
     return {name: command.strip() for name, _, command in (line.partition(":") for line in lines if line)}
 
 
 class Stack:
-    """Runs processes of the Procfile with state of its own in `folder`."""
+    """Runs processes of a release's Procfile with state of its own in `folder`."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], source: Path = ROOT) -> None:
         self.folder = folder
+        self._source = source
         self.port = free_port()
         self.flower_port = free_port()
         self.environment = os.environ | {
@@ -53,14 +54,14 @@ class Stack:
         # A working folder whose `var` is the stack's own.
         self._app = folder / "app"
         self._app.mkdir()
-        for entry in ROOT.iterdir():
+        for entry in source.iterdir():
             if entry.name not in {".env", ".venv", "var"}:
                 (self._app / entry.name).symlink_to(entry)
 
     def write_handlers(self, code: str) -> None:
         """Give the stack a merchant's own handlers: `code` stands in its copy of `tasks/handlers.py`."""
         (self._app / "tasks").unlink()
-        shutil.copytree(ROOT / "tasks", self._app / "tasks")
+        shutil.copytree(self._source / "tasks", self._app / "tasks")
         (self._app / "tasks" / "handlers.py").write_text(code)
 
     def __enter__(self) -> Self:
@@ -93,7 +94,7 @@ class Stack:
         known_as = known_as or name
         with (self.folder / f"{known_as}.log").open("ab") as log:
             self.processes[known_as] = subprocess.Popen(
-                ["/bin/sh", "-c", f"{procfile()[name]} {arguments}"],
+                ["/bin/sh", "-c", f"{procfile(self._source)[name]} {arguments}"],
                 cwd=self._app,
                 env=self.environment,
                 stdout=log,
@@ -104,7 +105,7 @@ class Stack:
 
     def release(self) -> None:
         """Run the Procfile's release step."""
-        self.shell(procfile()["release"])
+        self.shell(procfile(self._source)["release"])
 
     def shell(self, command: str) -> str:
         """Run a command as `heroku run` would; return what it printed."""

@@ -1,0 +1,28 @@
+"""Former releases, checked out from the history."""
+
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from tests.stack import ROOT
+
+#: The release before tasks/ had rooms, and before the dead queue was `dead-letters`.
+ONE_FLOOR = "f7a18a3e5b4c69acdbde77bef771c6c75ff24fbd"
+#: The first release with rooms; its tables are still those of ONE_FLOOR.
+ROOMS = "8f6321bcaf6f2399d7f6066a73cd0df88d799fc6"
+
+
+def check_out(commit: str, folder: Path) -> Path:
+    """Put a release's files into a folder; skip the test where the history does not reach so far back."""
+    try:
+        archive = subprocess.run(
+            ["git", "-C", ROOT, "archive", "--format=tar", commit], capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"the history, as in a shallow clone, does not hold {commit[:7]} ({error})")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder
