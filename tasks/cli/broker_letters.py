@@ -13,7 +13,7 @@ from tasks.celery import app
 from tasks.cli.output import transactions
 from tasks.store.actions import Operator
 from tasks.store.operations import announce
-from tasks.store.schema import ActionKind, RunState
+from tasks.store.states import ActionKind, RunState
 from tasks.worker.dead_messages import DeadMessage, NotReplayable, dead_messages
 from tasks.worker.retries import Kind, kind
 

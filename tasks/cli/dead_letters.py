@@ -28,7 +28,7 @@ from tasks.pipeline.dispatch import plan
 from tasks.store import operations
 from tasks.store.actions import Operator
 from tasks.store.runs import DEADLINE
-from tasks.store.schema import RunState
+from tasks.store.states import RunState
 from tasks.store.views import letters as views
 from tasks.store.views.letters import Letter, LetterFilter, LetterStory, letter_number
 from tasks.worker.retries import Kind, kind

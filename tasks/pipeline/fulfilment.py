@@ -8,7 +8,7 @@ from tasks.celery import collaborators
 from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.store import runs
 from tasks.store.fulfilment import FULFILMENT, fulfil
-from tasks.store.schema import RunState
+from tasks.store.states import RunState
 from tasks.worker.groups import GroupTask
 
 

@@ -18,7 +18,7 @@ from tasks.pipeline.routing import INTAKE, route
 from tasks.store import events, runs, subscriptions
 from tasks.store.events import Arrival
 from tasks.store.fulfilment import fulfil
-from tasks.store.schema import SetAside
+from tasks.store.states import SetAside
 from tasks.worker.groups import GroupTask
 
 _log = structlog.get_logger(__name__)

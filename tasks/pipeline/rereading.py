@@ -13,7 +13,7 @@ from tasks.pipeline.routing import INTAKE
 from tasks.store import events, runs
 from tasks.store.actions import Change, Operator, record
 from tasks.store.fulfilment import FULFILMENT
-from tasks.store.schema import ActionKind, RunState, SetAside
+from tasks.store.states import ActionKind, RunState, SetAside
 
 #: Events per transaction.
 _BATCH = 500

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from tasks.store.schema import ActionKind, operator_actions
+from tasks.store.schema import operator_actions
+from tasks.store.states import ActionKind
 
 _INSERT = operator_actions.insert()
 _INSERT_ONE = _INSERT.returning(operator_actions.c.id)

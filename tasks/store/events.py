@@ -14,7 +14,8 @@ from tasks.errors import PayloadInvalid
 from tasks.payments import facts
 from tasks.payments.facts import Facts, Statement, extract
 from tasks.store.database import insert_missing
-from tasks.store.schema import SetAside, events
+from tasks.store.schema import events
+from tasks.store.states import SetAside
 
 _STORED = select(events.c.key, events.c.id, events.c.set_aside).where(
     events.c.key.in_(bindparam("keys", expanding=True))

@@ -20,7 +20,8 @@ from tasks.store.database import insert_missing
 from tasks.store.ledger import append, held_grants
 from tasks.store.matches import matches_of
 from tasks.store.price_lists import newest
-from tasks.store.schema import RunState, payments
+from tasks.store.schema import payments
+from tasks.store.states import RunState
 
 #: The handler that moves the ledger to what a payment's events decide.
 FULFILMENT = "fulfilment"

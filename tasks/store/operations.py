@@ -14,7 +14,8 @@ from tasks.store.actions import Change, Operator, record, record_all
 from tasks.store.fulfilment import fulfil
 from tasks.store.matches import save_match
 from tasks.store.price_lists import accept, newest
-from tasks.store.schema import ActionKind, RunState, dead_letters, handler_runs, payments
+from tasks.store.schema import dead_letters, handler_runs, payments
+from tasks.store.states import ActionKind, RunState
 from tasks.store.views.letters import RUN_OF_LETTER
 
 #: What an action makes of a letter.

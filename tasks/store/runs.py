@@ -22,7 +22,8 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam, literal, se
 from tasks.errors import RunCutOff
 from tasks.store import dead_letters
 from tasks.store.database import insert_missing
-from tasks.store.schema import RunState, events, handler_runs
+from tasks.store.schema import events, handler_runs
+from tasks.store.states import RunState
 
 #: How long a run may take before its event is sent again: longer than the longest wait between two tries and
 #: the longest run together.

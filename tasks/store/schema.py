@@ -1,11 +1,8 @@
 """The tables. Received, handled and granted are separate facts, each under a unique key of its own."""
 
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -22,42 +19,8 @@ from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import GrantStatus
 from tasks.store.checks import at_least, one_of
 from tasks.store.column_types import Document, Id, Timestamp
-from tasks.store.triggers import forget_wallet, refuse
-
-
-class RunState(StrEnum):
-    """How far a handler has come with an event."""
-
-    PENDING = "pending"
-    DONE = "done"
-    DEAD = "dead"
-    #: Given up by an operator.
-    DISCARDED = "discarded"
-
-
-class SetAside(StrEnum):
-    """Why an event is stored and otherwise left alone."""
-
-    #: It is another merchant's.
-    FOREIGN = "foreign"
-    #: Its data does not fit its event type; a dead letter says where.
-    INVALID = "invalid"
-
-
-class ActionKind(StrEnum):
-    """What an operator can do."""
-
-    #: Send what a dead letter is of to its handler again.
-    REPLAY = "replay"
-    #: Give a dead letter up.
-    DISCARD = "discard"
-    #: Say what a payment bought.
-    MATCH = "match"
-    #: Read stored events anew.
-    REREAD = "reread"
-    #: Put a price list in force.
-    APPLY = "apply"
-
+from tasks.store.states import RunState, SetAside
+from tasks.store.triggers import guard
 
 metadata = MetaData(
     naming_convention={
@@ -102,8 +65,7 @@ payments = Table(
     Column("cents", BigInteger),
     Column("currency", Text),
     Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
-    # The `price_lists` row by which the price was last checked, NULL until it was. No foreign key: every
-    # grant would mark the one newest row as referred to, and rows are never deleted.
+    # The `price_lists` row of the last check, or NULL. No foreign key: every grant would mark the newest row.
     Column("price_list_id", BigInteger),
     Column("updated_at", Timestamp, nullable=False),
     one_of("decision", DecisionStatus),
@@ -157,9 +119,8 @@ wallets = Table(
     "wallets",
     metadata,
     Column("id", Id, primary_key=True),
-    # The form that is compared; in this release the name itself.
+    # The form that is compared, in this release the name itself; and the form that came.
     Column("key", Text, nullable=False),
-    # The form that came.
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Timestamp, nullable=False),
     Index(None, "key"),
@@ -286,14 +247,4 @@ dead_letter_attempts = Table(
     Index(None, "event_id", "handler"),
 )
 
-
-@event.listens_for(metadata, "after_create")
-def _guard(_metadata: MetaData, connection: Connection, **_options: object) -> None:
-    dialect = connection.dialect.name
-    for statement in (
-        *refuse(dialect, "operator_actions", "UPDATE", "DELETE"),
-        *refuse(dialect, "ledger_entries", "UPDATE", "DELETE"),
-        *refuse(dialect, "grants", "DELETE"),
-        *forget_wallet(dialect),
-    ):
-        connection.exec_driver_sql(statement)
+event.listen(metadata, "after_create", guard)

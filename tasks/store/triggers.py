@@ -3,6 +3,8 @@
 Each function returns a dialect's statements; schema and migrations execute the same.
 """
 
+from sqlalchemy import Connection, MetaData
+
 #: Names the table that a transaction on PostgreSQL may change although its rows are guarded.
 LIFTED = "coinflow.lifted"
 
@@ -60,3 +62,15 @@ def forget_wallet(dialect: str) -> list[str]:
     if dialect == "sqlite":
         return [_FORGET_ON_SQLITE]
     return [_FORGET, "DROP TRIGGER IF EXISTS grants_forget_wallet ON grants", _FORGET_ON_POSTGRESQL]
+
+
+def guard(_metadata: MetaData, connection: Connection, **_options: object) -> None:
+    """Guard the schema's tables, once they are made."""
+    dialect = connection.dialect.name
+    for statement in (
+        *refuse(dialect, "operator_actions", "UPDATE", "DELETE"),
+        *refuse(dialect, "ledger_entries", "UPDATE", "DELETE"),
+        *refuse(dialect, "grants", "DELETE"),
+        *forget_wallet(dialect),
+    ):
+        connection.exec_driver_sql(statement)

@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 
 from tasks.settings import Settings
 from tasks.store.database import connect
-from tasks.store.schema import RunState, events, handler_runs
+from tasks.store.schema import events, handler_runs
+from tasks.store.states import RunState
 from tests.integration.test_payment_lives import check
 from tests.lives import deliveries, live
 from tests.services import postgres_database, rabbitmq

@@ -22,7 +22,8 @@ from tasks.store.runs import (
     give_up,
     reopen,
 )
-from tasks.store.schema import RunState, dead_letter_attempts, dead_letters, events, handler_runs
+from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
+from tasks.store.states import RunState
 
 NOW = datetime.now(UTC)
 

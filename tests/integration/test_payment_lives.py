@@ -19,7 +19,8 @@ from tasks.coinflow.samples import sample, with_identity
 from tasks.pipeline.dispatch import Delivery
 from tasks.pipeline.intake import store
 from tasks.store.fulfilment import fulfil
-from tasks.store.schema import RunState, dead_letters, events, grants, handler_runs, ledger_entries, payments
+from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries, payments
+from tasks.store.states import RunState
 from tasks.worker.retries import TRANSIENT
 from tests.lives import Life, deliveries, live
 

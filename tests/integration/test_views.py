@@ -9,7 +9,8 @@ from sqlalchemy import Engine, update
 
 from tasks.payments.decision import DecisionStatus
 from tasks.store.runs import give_up
-from tasks.store.schema import RunState, events
+from tasks.store.schema import events
+from tasks.store.states import RunState
 from tasks.store.views.events import EventFilter, event_story, list_events
 from tasks.store.views.letters import LetterFilter, letter_story, list_letters
 from tasks.store.views.payments import PaymentFilter, list_payments, payment_story

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from tasks.store.schema import ActionKind, operator_actions
+from tasks.store.schema import operator_actions
+from tasks.store.states import ActionKind
 from tasks.store.views.records import newest_last, records
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, Select, case, func, select
 
-from tasks.store.schema import RunState, SetAside, dead_letters, events, handler_runs
+from tasks.store.schema import dead_letters, events, handler_runs
+from tasks.store.states import RunState, SetAside
 from tasks.store.views.records import newest_last, records
 
 

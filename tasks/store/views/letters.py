@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, select
 
 from tasks.store.column_types import LARGEST_ID
-from tasks.store.schema import RunState, dead_letter_attempts, dead_letters, events, handler_runs
+from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
+from tasks.store.states import RunState
 from tasks.store.views.records import newest_last, records
 
 #: The run that a letter is of; its state is the letter's.
