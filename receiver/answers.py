@@ -1,4 +1,4 @@
-"""What the receiver answers when it takes nothing in; `docs/answers.md` is checked against this table."""
+"""What the receiver answers when it takes nothing in; `docs/reference/http-answers.md` says the same."""
 
 from dataclasses import dataclass
 

@@ -63,5 +63,7 @@ def _near(name: str) -> str:
     by_folded = {known.casefold(): known for known in EVENT_TYPES}
     near = [by_folded[folded] for folded in get_close_matches(name.casefold(), by_folded, n=3)]
     return (
-        f" Did you mean {' or '.join(map(repr, near))}?" if near else " docs/event-types.md names them all."
+        f" Did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else " docs/reference/event-types.md names them all."
     )

@@ -1,10 +1,10 @@
-"""docs/event-types.md says what the table says; `python -m tests.unit.test_event_type_docs` writes it."""
+"""`python -m tests.unit.test_event_type_docs` writes docs/reference/event-types.md from the table."""
 
 from tasks.coinflow.event_types import EVENT_TYPES, Meaning
 from tasks.coinflow.payloads import payment_id_of
 from tests.stack import ROOT
 
-PAGE = ROOT / "docs" / "event-types.md"
+PAGE = ROOT / "docs" / "reference" / "event-types.md"
 MEANINGS = {
     Meaning.PAID: "pays: the wallet is granted",
     Meaning.SUSPENDS: "suspends the grant",

@@ -52,7 +52,7 @@ def test_whatever_speaks_of_a_payment_goes_to_fulfilment(event_type: str) -> Non
         ("Sub-Merchant KYB Created", "'Sub-merchant KYB Created'"),
         ("Cash App Failure", "'CashApp Failure'"),
         ("settled", "'Settled'"),
-        ("Quux", "docs/event-types.md"),
+        ("Quux", "docs/reference/event-types.md"),
     ],
 )
 def test_a_name_that_is_no_event_type_fails_with_near_misses(wrong: str, near: str) -> None:
