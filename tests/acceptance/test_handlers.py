@@ -1,4 +1,4 @@
-"""A merchant's own handlers: README's example as it stands there, retries and dead letters."""
+"""A merchant's own handlers: the documented example as it stands there, retries and dead letters."""
 
 import re
 import signal
@@ -10,8 +10,8 @@ import pytest
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
-README = (ROOT / "README.md").read_text()
-(EXAMPLE,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGE = (ROOT / "docs" / "how-to" / "write-a-handler.md").read_text()
+(EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 FAULTY = '''
 import pathlib
 from tasks.merchant import PermanentError
@@ -71,7 +71,7 @@ def runs(event: Any) -> dict[str, str]:
     return {run["handler"]: run["state"] for run in event["handler_runs"]}
 
 
-def test_the_readmes_example_has_ten_lines_at_most_and_works(handling: Stack) -> None:
+def test_the_documented_example_has_ten_lines_at_most_and_works(handling: Stack) -> None:
     assert len([line for line in EXAMPLE.splitlines() if line]) <= 10
     event = concluded(handling, "Card Payment Declined", "--wallet", "declined-buyer")
     assert runs(event) == {"fulfilment": "done", "offer_another_card": "done"}
@@ -112,7 +112,7 @@ def test_each_handler_is_a_task_of_its_own_and_its_arguments_show_nothing(handli
 def test_handlers_may_have_a_worker_of_their_own(handling: Stack) -> None:
     handling.kill("worker", signal.SIGTERM)
     before = len(handling.log("worker"))
-    theirs, others = re.findall(r"`(-Q [^`]+)`", README)
+    theirs, others = re.findall(r"`(-Q [^`]+)`", PAGE)
     handling.start_process("worker", theirs, known_as="handlers")
     handling.start_process("worker", others)
     handling.trigger("Settled", "--item", "sword", "--wallet", "last-buyer")

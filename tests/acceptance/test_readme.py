@@ -1,8 +1,12 @@
-"""README's commands, typed one after the other as a newcomer would, on a copy of the repository."""
+"""The commands of README and the docs, typed as a newcomer would, on a copy of the repository.
 
-import json
+The pages' commands reach the command line in a process that stays open, which is quick; what `make run` says
+to type goes through a shell. What cannot be run here, such as Heroku's, `tests/unit/test_docs.py` checks.
+"""
+
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,14 +16,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import PAGES, Command, commands, name_of
 from tests.services import answers, free_port
 from tests.stack import ROOT
+from tests.terminal import Terminal
 from tests.waiting import wait_until
 
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
-#: Runs this test, or does what it runs beside.
-ELSEWHERE = {"make run", "make test", "make lint"}
+README = ROOT / "README.md"
+
+
+def is_ours(command: Command) -> bool:
+    """Tell whether the command is our own command line, in whichever folder it is."""
+    return re.match(r"(\.venv/)?bin/coinflowctl ", command.line) is not None
+
+
+#: Pages with commands to run; README first, and then the tutorial, as they are read.
+TYPED = sorted(
+    (page for page in PAGES if any(map(is_ours, commands(page)))),
+    key=lambda page: (page != README, "tutorial" not in page.parts, name_of(page)),
+)
 
 
 class Run:
@@ -50,13 +65,10 @@ class Run:
         assert self.process.poll() is None, self.log.read_text()
         return "Ready." in self.log.read_text()
 
-    def type(self, command: str) -> str:
-        """Run a command in another terminal, again until it succeeds: the tasks need a moment."""
-        return wait_until(lambda: self._try(command), seconds=20, what=f"{command} succeeds")
-
-    def _try(self, command: str) -> str:
+    def shell(self, line: str) -> tuple[int, str]:
+        """Type a line in another terminal; return its exit code and what it printed."""
         done = subprocess.run(
-            command,
+            line,
             shell=True,
             cwd=self.folder,
             env=self.environment,
@@ -64,7 +76,7 @@ class Run:
             text=True,
             check=False,
         )
-        return done.stdout if done.returncode == 0 else ""
+        return done.returncode, done.stdout
 
     def survivors(self) -> list[str]:
         """Return the processes that `make run` has left behind."""
@@ -99,32 +111,50 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             run.process.wait(timeout=20)
 
 
-def test_make_run_names_the_urls_and_the_next_command(run: Run) -> None:
+@pytest.fixture(scope="module")
+def terminal(run: Run) -> Iterator[Terminal]:
+    # Without the mark, since it is none of the processes that `make run` starts.
+    terminal = Terminal(run.folder, run.environment | {"TEST_RUN": ""})
+    yield terminal
+    terminal.close()
+
+
+def test_make_run_names_the_urls(run: Run) -> None:
     said = run.log.read_text()
-    for expected in (
-        f"http://localhost:{run.ports[0]}/webhooks/coinflow",
-        f"http://localhost:{run.ports[1]}",
-        ".venv/bin/coinflowctl trigger Settled --item sword --wallet alice",
-    ):
-        assert expected in said
+    for port, path in zip(run.ports, ("/webhooks/coinflow", ""), strict=True):
+        assert f"http://localhost:{port}{path}" in said
 
 
-def test_every_command_works_and_shows_what_is_promised(run: Run) -> None:
-    assert len(COMMANDS) > 10
-    for command in COMMANDS:
-        if command in ELSEWHERE:
-            assert f"make {command.split()[1]}" in run.type("make help")
-        else:
-            assert run.type(command), command
+def test_make_help_lists_what_the_pages_say(run: Run) -> None:
+    code, said = run.shell("make help")
+    assert code == 0
+    for page in PAGES:
+        for command in commands(page):
+            if command.line.startswith("make "):
+                assert f"make {command.line.split()[1]} " in said
 
-    promised = [json.loads(block.replace("…", "")) for language, block in BLOCKS if language == "json"]
-    for document in promised:
 
-        def shown(document: object = document) -> bool:
-            items = json.loads(run.type(".venv/bin/coinflowctl wallets show alice --json"))
-            return {**items, "items": [{**item, "payment_id": ""} for item in items["items"]]} == document
+@pytest.mark.parametrize("page", TYPED, ids=name_of)
+def test_the_commands_of_a_page_work_and_show_what_it_promises(terminal: Terminal, page: Path) -> None:
+    for command in filter(is_ours, commands(page)):
+        type_until_it_works(terminal, command)
 
-        wait_until(shown, seconds=10, what="the wallet that README shows")
+
+def type_until_it_works(terminal: Terminal, command: Command) -> None:
+    """Type a command, and again until it succeeds and shows what it should: the tasks need a moment."""
+    _, *arguments = shlex.split(command.line)
+
+    def works() -> bool:
+        done = terminal.type(*arguments)
+        return done.exit_code == 0 and (command.shown is None or command.shows(done.stdout))
+
+    wait_until(works, seconds=20, what=f"{command.line} works", log=lambda: str(terminal.type(*arguments)))
+
+
+def test_what_make_run_says_to_type_works_in_a_shell(run: Run) -> None:
+    sell, show = re.findall(r"^ +(\.venv/bin/coinflowctl .+)$", run.log.read_text(), re.MULTILINE)
+    assert run.shell(sell)[1].startswith("200 Settled ")
+    wait_until(lambda: "granted" in run.shell(show)[1], seconds=20, what=show)
 
 
 def test_ctrl_c_stops_everything_within_ten_seconds(run: Run) -> None:

@@ -1,4 +1,3 @@
-import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -190,10 +189,3 @@ def test_a_refusal_names_the_list_that_it_was_made_by() -> None:
 def test_the_list_that_comes_along_can_be_read() -> None:
     text = Path("catalog.toml").read_text(encoding="utf-8")
     assert read_price_list(text).items["sword"].price == Price(cents=500, currency="USD")
-
-
-def test_the_lists_in_the_readme_can_be_read() -> None:
-    shown = re.findall(r"```toml\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
-    assert len(shown) == 2
-    for text in shown:
-        assert read_price_list(text).items["sword"].price == Price(cents=500)

@@ -1,0 +1,84 @@
+"""`python -m tests.unit.test_command_docs` writes docs/reference/coinflowctl.md from the commands' help."""
+
+import inspect
+from collections.abc import Iterator
+from typing import TypeGuard
+
+import click
+
+from tasks.cli import main
+from tests.stack import ROOT
+
+PAGE = ROOT / "docs" / "reference" / "coinflowctl.md"
+HEAD = """# `coinflowctl`
+
+The command line, for sending sample events, reading what became of them, and operating what needs a person.
+On a machine of your own it is `.venv/bin/coinflowctl` after `make run`, elsewhere `bin/coinflowctl`, and on
+Heroku `coinflowctl`.
+
+It reads the same [environment](environment.md) as the other processes. Commands print a table, or a document
+with `--json`. TIME is UTC, as `2026-11-25`, `2026-11-25T10:00:00` or `"2026-11-25 10:00:00"`. The exit code
+is 0 when the command did what it says, 1 when it could not, and 2 when it was typed wrongly. `--help` after
+any command prints what stands here.
+"""
+
+
+def page() -> str:
+    """Return what the page must be."""
+    return HEAD + "".join(section(names, command) for names, command in described(main, ()))
+
+
+def described(group: click.Group, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command under its names, each group before its own."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
+        yield (*names, name), command
+        if isinstance(command, click.Group):
+            yield from described(command, (*names, name))
+
+
+def section(names: tuple[str, ...], command: click.Command) -> str:
+    """Return a command's part of the page."""
+    taken = [each.make_metavar(click.Context(command)) for each in command.params if not is_option(each)]
+    title = " ".join(["coinflowctl", *names, *taken])
+    text = f"\n{'#' * (len(names) + 1)} `{title}`\n\n{inspect.cleandoc(command.help or '')}\n"
+    if options := [row(each) for each in command.params if is_option(each)]:
+        text += "\n| option | meaning |\n| --- | --- |\n" + "".join(options)
+    return text
+
+
+def is_option(parameter: click.Parameter) -> TypeGuard[click.Option]:
+    return isinstance(parameter, click.Option)
+
+
+def row(option: click.Option) -> str:
+    """Return an option's row of its table."""
+    meaning = [option.help] if option.help else []
+    if isinstance(option.type, click.Choice):
+        meaning.append(f"One of {', '.join(f'`{choice}`' for choice in option.type.choices)}.")
+    if option.required:
+        meaning.append("Required.")
+    elif option.show_default:
+        meaning.append(f"`{option.default}` unless given.")
+    return f"| `{' '.join(filter(None, [option.opts[0], value(option)]))}` | {' '.join(meaning)} |\n"
+
+
+def value(option: click.Option) -> str:
+    """Return what stands for an option's value; nothing for a flag."""
+    if option.is_flag:
+        return ""
+    if option.metavar:
+        return option.metavar
+    return {click.types.IntRange: "NUMBER", click.types.IntParamType: "NUMBER", click.DateTime: "TIME"}.get(
+        type(option.type), "TEXT"
+    )
+
+
+def test_the_page_says_what_the_commands_say() -> None:
+    assert PAGE.read_text() == page(), "run `python -m tests.unit.test_command_docs`"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

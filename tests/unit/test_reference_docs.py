@@ -1,0 +1,98 @@
+"""The tables of docs/reference/ list what the code has, no more and no less."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from pydantic import AliasChoices, BaseModel
+from pydantic_settings import BaseSettings
+
+import celeryconfig
+import tasks.errors
+from receiver.answers import ANSWERS
+from receiver.settings import Settings as ReceiverSettings
+from tasks.celery import app
+from tasks.payments.decision import DecisionStatus
+from tasks.payments.grants import GrantStatus
+from tasks.payments.price_list import FormerPrice, Item, Price
+from tasks.settings import FlowerSettings
+from tasks.store.schema import RunState, SetAside
+from tests.stack import ROOT, procfile
+from tests.unit.test_configuration import ALL
+
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def section(page: str, heading: str) -> str:
+    text = (REFERENCE / page).read_text()
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0] if heading else text
+
+
+def table(page: str, heading: str = "") -> dict[str, str]:
+    """Return the last cells of the rows under a heading, or of the page, by the names that begin them."""
+    rows = [line.strip("| ").split(" | ") for line in section(page, heading).splitlines() if line[:1] == "|"]
+    return {name: rest[-1] for first, *rest in rows for name in re.findall(r"`([^`]+)`", first)}
+
+
+def test_the_answers() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]+) \|", section("http-answers.md", ""), re.MULTILINE)
+    assert sorted(rows) == sorted((str(answer.status), answer.title) for answer in ANSWERS)
+
+
+def test_the_variables() -> None:
+    # Celery's configuration reads this one itself.
+    assert sorted(table("environment.md")) == sorted([*ALL, "EMBEDDED_BROKER_PATH"])
+
+
+def defaults(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+    """Yield the variables that have a default of one word, and the default."""
+    for name, field in settings.model_fields.items():
+        alias, default = field.validation_alias, field.default
+        if isinstance(default, bool | int | str):
+            variable = str(alias.choices[0]) if isinstance(alias, AliasChoices) else name.upper()
+            yield variable, str(default).lower() if isinstance(default, bool) else str(default)
+
+
+@pytest.mark.parametrize(
+    ("name", "default"), sorted({*defaults(ReceiverSettings), *defaults(FlowerSettings)})
+)
+def test_the_defaults(name: str, default: str) -> None:
+    assert table("environment.md")[name] == f"`{default}`"
+
+
+def test_the_fields_of_the_price_list() -> None:
+    said = {name.removeprefix("price.") for name in table("price-list.md")}
+    models: tuple[type[BaseModel], ...] = (Price, FormerPrice, Item)
+    assert {name for model in models for name in model.model_fields} - {"price"} <= said
+
+
+def test_the_states() -> None:
+    events = {*RunState, SetAside.FOREIGN, "handled"} - {RunState.DONE}
+    assert set(table("states.md", "An event")) == events
+    assert set(DecisionStatus) <= set(table("states.md", "A payment"))
+    assert set(re.findall(r"`(\w+)`", section("states.md", "A grant"))) >= set(GrantStatus)
+    assert set(table("states.md", "A dead letter")) == set(RunState) - {RunState.DONE}
+
+
+def test_the_errors() -> None:
+    errors = {
+        name
+        for name, kind in vars(tasks.errors).items()
+        if isinstance(kind, type) and issubclass(kind, tasks.errors.PermanentError)
+    }
+    assert set(table("errors.md", "Permanent errors")) == errors
+
+
+def test_the_processes_the_queues_and_the_tasks() -> None:
+    page = "processes-and-queues.md"
+    assert list(table(page, "Processes")) == list(procfile())
+    queues = {queue.name for queue in (*celeryconfig.task_queues, celeryconfig.dead_queue)}
+    assert set(table(page, "Queues")) == queues | {"celery_delayed_0", "celery_delayed_27"}
+    app.loader.import_default_modules()
+    assert {name for name in app.tasks if name.startswith("tasks.")} <= set(table(page, "Tasks"))
+
+
+def test_the_glossary_is_in_alphabetical_order_and_says_each_word_once() -> None:
+    rows = re.findall(r"^\| (\*\*.+?) \|", section("glossary.md", ""), re.MULTILINE)
+    words = [re.sub(r"[*`]", "", row).lower() for row in rows]
+    assert words == sorted(set(words))
