@@ -10,7 +10,7 @@ from tests.stack import ROOT
 
 #: Every page whose words must be true of the code as it is. The changelog also speaks of what was.
 PAGES = [
-    *(ROOT / name for name in ("README.md", "SECURITY.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 #: Stands for anything in what a command shows.
