@@ -180,7 +180,7 @@ def check_heroku(arguments: list[str]) -> None:
     manifest = json.loads((ROOT / "app.json").read_text())
     said = arguments[1:]
     match arguments[0]:
-        case "create":
+        case "create" | "addons:wait":
             assert not said
         case "addons:create":
             assert set(said) <= set(manifest["addons"])
