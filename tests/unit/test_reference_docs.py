@@ -69,6 +69,7 @@ def test_the_fields_of_the_price_list() -> None:
 def test_the_states() -> None:
     events = {*RunState, SetAside.FOREIGN, "handled"} - {RunState.DONE}
     assert set(table("states.md", "An event")) == events
+    assert set(table("states.md", "A run")) == set(RunState)
     assert set(DecisionStatus) <= set(table("states.md", "A payment"))
     assert set(re.findall(r"`(\w+)`", section("states.md", "A grant"))) >= set(GrantStatus)
     assert set(table("states.md", "A dead letter")) == set(RunState) - {RunState.DONE}
