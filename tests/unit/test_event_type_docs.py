@@ -18,7 +18,7 @@ MEANINGS = {
 HEAD = """# Event types
 
 Every event type that Coinflow documents, the family whose fields its `data` has
-(`tasks/coinflow/payloads.py`), and what it means for its payment. An event of any other type is kept and
+([payloads](payloads.md)), and what it means for its payment. An event of any other type is kept and
 answered with 200. `coinflowctl events types` prints the same table; it comes from
 `tasks/coinflow/event_types.py`.
 
