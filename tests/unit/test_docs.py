@@ -7,6 +7,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -84,6 +85,7 @@ def test_every_path_is_there(page: Path) -> None:
             assert list(ROOT.glob(code)), code
 
 
+@cache
 def defined_tests() -> set[str]:
     """Return the names of all test functions."""
     trees = (ast.parse(path.read_text()) for path in (ROOT / "tests").rglob("test_*.py"))
