@@ -16,7 +16,7 @@ from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import GrantStatus
 from tasks.payments.price_list import FormerPrice, Item, Price
 from tasks.settings import FlowerSettings
-from tasks.store.schema import RunState, SetAside
+from tasks.store.states import RunState, SetAside
 from tests.stack import ROOT, procfile
 from tests.unit.test_configuration import ALL
 
