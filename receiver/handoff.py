@@ -15,10 +15,14 @@ import structlog
 
 _log = structlog.get_logger(__name__)
 
-#: Bounds of one publish, and of what may wait while the broker is slow.
-MAX_EVENTS = 500
-MAX_BYTES = 4_194_304
-MAX_WAITING_BYTES = 16 * MAX_BYTES
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one publish, and of what may wait while the broker is slow."""
+
+    events: int = 500
+    bytes: int = 4_194_304
+    waiting_bytes: int = 67_108_864
 
 
 class BrokerUnavailable(Exception):  # it names a state that passes, not a mistake
@@ -44,8 +48,15 @@ class HandOff:
     `publish` runs in a thread of its own, so that a broker that stalls never stalls the event loop.
     """
 
-    def __init__(self, publish: Callable[[Sequence[dict[str, str]]], None], *, timeout: float = 4.0) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Sequence[dict[str, str]]], None],
+        *,
+        timeout: float = 4.0,
+        limits: Limits = Limits(),  # it is frozen
+    ) -> None:
         self._publish = publish
+        self._limits = limits
         self._timeout = timeout
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hand-off")
         self._waiting: deque[Delivery] = deque()
@@ -54,7 +65,7 @@ class HandOff:
 
     async def deliver(self, body: str) -> None:
         """Return once the broker holds the event. Raises BrokerUnavailable after `timeout` seconds."""
-        if self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
+        if self._waiting_bytes + len(body) > self._limits.waiting_bytes:
             raise BrokerUnavailable("Too many events wait for the broker.")
         delivery = Delivery(body, datetime.now(UTC).isoformat(), asyncio.get_running_loop().create_future())
         self._waiting.append(delivery)
@@ -90,8 +101,8 @@ class HandOff:
     def _next_group(self) -> list[Delivery]:
         group: list[Delivery] = []
         size = 0
-        while self._waiting and len(group) < MAX_EVENTS:
-            if group and size + len(self._waiting[0].body) > MAX_BYTES:
+        while self._waiting and len(group) < self._limits.events:
+            if group and size + len(self._waiting[0].body) > self._limits.bytes:
                 break
             delivery = self._waiting.popleft()
             self._waiting_bytes -= len(delivery.body)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from celeryconfig import INTAKE_TASK
 from tasks.errors import HandlerMissing
-from tasks.pipeline.routing import HANDLERS, INTAKE
+from tasks.pipeline.routing import INTAKE, ROUTES
 from tasks.store import events, runs
 from tasks.store.fulfilment import FULFILMENT
 
@@ -58,7 +58,7 @@ def plan(connection: Connection, event_ids: Collection[int]) -> Work:
         else:
             by_handler.setdefault(run.handler, []).append(run.event_id)
     unread = by_handler.pop(INTAKE, [])
-    for handler in by_handler.keys() - HANDLERS.keys():
+    for handler in by_handler.keys() - ROUTES.handlers.keys():
         error = HandlerMissing(f"No module in HANDLERS registers a function {handler!r}.")
         runs.give_up(connection, by_handler.pop(handler), handler, error, attempts=1)
     return Work(payment_ids, by_handler, _deliveries(connection, unread))

@@ -6,7 +6,7 @@ from tasks.celery import collaborators
 from tasks.coinflow.event import read_event, read_packet
 from tasks.errors import PayloadInvalid
 from tasks.pipeline.dispatch import HANDLER_TASKS
-from tasks.pipeline.routing import HANDLERS
+from tasks.pipeline.routing import ROUTES
 from tasks.store import events, runs
 from tasks.worker.reliable_task import ReliableTask
 
@@ -35,7 +35,7 @@ def _handle(self: _Handling, event_id: int) -> None:
     if event is None:
         raise PayloadInvalid("This version does not know the event's type.")
     try:
-        HANDLERS[handler](event)
+        ROUTES.handlers[handler](event)
     except Exception:
         with engine.begin() as connection:
             runs.forget_beginnings(connection, [event_id], handler)
@@ -44,5 +44,5 @@ def _handle(self: _Handling, event_id: int) -> None:
         runs.finish(connection, [event_id], handler)
 
 
-for _name in HANDLERS:
+for _name in ROUTES.handlers:
     shared_task(name=HANDLER_TASKS + _name, bind=True, base=_Handling)(_handle)

@@ -14,7 +14,7 @@ from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import carries, read_event, read_packet
 from tasks.errors import PayloadInvalid
 from tasks.pipeline.dispatch import Delivery, Work, plan
-from tasks.pipeline.routing import INTAKE, route
+from tasks.pipeline.routing import INTAKE, ROUTES
 from tasks.store import events, runs, subscriptions
 from tasks.store.events import Arrival
 from tasks.store.fulfilment import fulfil
@@ -103,4 +103,4 @@ def _handlers(arrival: Arrival) -> Sequence[str]:
     """Return where an event goes; one that does not fit its type stays with intake."""
     if arrival.set_aside is SetAside.INVALID:
         return [INTAKE]
-    return route(arrival.event) if arrival.event and not arrival.set_aside else []
+    return ROUTES.route(arrival.event) if arrival.event and not arrival.set_aside else []

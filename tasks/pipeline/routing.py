@@ -19,44 +19,52 @@ INTAKE = "intake"
 Handler = Callable[[Event[Any]], None]
 H = TypeVar("H", bound=Handler)
 
-#: A merchant's handlers by their functions' names, which are also their tasks' names.
-HANDLERS: dict[str, Handler] = {}
-_routes: dict[str, list[str]] = {}
-
 
 class RegistrationError(Exception):
     """A handler cannot be registered; the message says what to change."""
 
 
-def on(*event_types: str) -> Callable[[H], H]:
-    """Register the decorated function for these event types; return it as it is.
+class Routes:
+    """Which handlers there are, and which event types each of them is registered for."""
 
-    It is called with each such event, once in the usual case and again after a failure or crash, so it should
-    use `event.key` to do its work once. Raises RegistrationError.
-    """
-    for event_type in event_types:
-        if event_type not in EVENT_TYPES:
-            raise RegistrationError(f"{event_type!r} is no event type of Coinflow's.{_near(event_type)}")
+    def __init__(self) -> None:
+        #: By their functions' names, which are also their tasks' names.
+        self.handlers: dict[str, Handler] = {}
+        self._names: dict[str, list[str]] = {}
 
-    def register(function: H) -> H:
-        name = function.__name__
-        if name in {*HANDLERS, INTAKE, FULFILMENT}:
-            raise RegistrationError(
-                f"There is a handler {name!r} already. Give each function a name of its own, and all its "
-                "event types to one @on(...)."
-            )
-        HANDLERS[name] = function
-        for event_type in dict.fromkeys(event_types):
-            _routes.setdefault(event_type, []).append(name)
-        return function
+    def on(self, *event_types: str) -> Callable[[H], H]:
+        """Register the decorated function for these event types; return it as it is.
 
-    return register
+        It is called with each such event, once in the usual case and again after a failure or crash, so it
+        should use `event.key` to do its work once. Raises RegistrationError.
+        """
+        for event_type in event_types:
+            if event_type not in EVENT_TYPES:
+                raise RegistrationError(f"{event_type!r} is no event type of Coinflow's.{_near(event_type)}")
+
+        def register(function: H) -> H:
+            name = function.__name__
+            if name in {*self.handlers, INTAKE, FULFILMENT}:
+                raise RegistrationError(
+                    f"There is a handler {name!r} already. Give each function a name of its own, and all its "
+                    "event types to one @on(...)."
+                )
+            self.handlers[name] = function
+            for event_type in dict.fromkeys(event_types):
+                self._names.setdefault(event_type, []).append(name)
+            return function
+
+        return register
+
+    def route(self, event: Event[Payload]) -> list[str]:
+        """Return the handlers that an event goes to; one without any is stored and done."""
+        built_in = [FULFILMENT] if event.payment_id else []
+        return built_in + self._names.get(event.type.name, [])
 
 
-def route(event: Event[Payload]) -> list[str]:
-    """Return the handlers that an event goes to; one without any is stored and done."""
-    built_in = [FULFILMENT] if event.payment_id else []
-    return built_in + _routes.get(event.type.name, [])
+#: The merchant's, whose modules register themselves when they are imported.
+ROUTES = Routes()
+on = ROUTES.on
 
 
 def _near(name: str) -> str:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from receiver import handoff
-from receiver.handoff import BrokerUnavailable, HandOff
+from receiver.handoff import BrokerUnavailable, HandOff, Limits
 
 
 class Broker:
@@ -61,18 +60,17 @@ def test_deliveries_during_a_publish_go_together_in_the_next() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MAX_EVENTS", 4), ("MAX_BYTES", 20)])
-def test_a_group_is_bounded_and_loses_nobody(monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
+@pytest.mark.parametrize("limits", [Limits(events=4), Limits(bytes=20)])
+def test_a_group_is_bounded_and_loses_nobody(limits: Limits) -> None:
     async def scenario() -> None:
         broker = Broker()
-        hand_off = HandOff(broker.publish)
+        hand_off = HandOff(broker.publish, limits=limits)
         bodies = [f"{number:05}" for number in range(30)]
         assert await deliver_all(hand_off, bodies) == [None] * 30
         await hand_off.close()
         assert sorted(sum(broker.groups, [])) == bodies  # noqa: RUF017  # thirty of them
         assert max(map(len, broker.groups)) == 4
 
-    monkeypatch.setattr(handoff, limit, value)
     asyncio.run(scenario())
 
 
@@ -111,11 +109,11 @@ def test_a_stalled_broker_is_given_up_in_time_and_what_was_given_up_is_not_publi
     asyncio.run(scenario())
 
 
-def test_no_more_bytes_wait_than_memory_is_meant_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_bytes_wait_than_memory_is_meant_for() -> None:
     async def scenario() -> None:
         broker = Broker()
         broker.open.clear()
-        hand_off = HandOff(broker.publish, timeout=5)
+        hand_off = HandOff(broker.publish, timeout=5, limits=Limits(waiting_bytes=10))
         first = asyncio.ensure_future(hand_off.deliver("x"))
         await asyncio.to_thread(broker.entered.wait, 10)
         second = asyncio.ensure_future(hand_off.deliver("y" * 8))
@@ -127,5 +125,4 @@ def test_no_more_bytes_wait_than_memory_is_meant_for(monkeypatch: pytest.MonkeyP
         await hand_off.deliver("z" * 8)
         await hand_off.close()
 
-    monkeypatch.setattr(handoff, "MAX_WAITING_BYTES", 10)
     asyncio.run(scenario())
