@@ -4,6 +4,7 @@ import os
 import sys
 
 import structlog
+from hypothesis import HealthCheck, settings
 
 #: Names of the contract that would lead a test to somebody's real servers.
 _NAMES = (
@@ -44,3 +45,10 @@ structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 for _name in _NAMES:
     os.environ.pop(_name, None)
+
+# Beside other work an example may take any time, and making it up, too: how long is not what is tested. Every
+# run tries examples of its own, also where `CI` would have hypothesis try the same ones each time.
+settings.register_profile(
+    "patient", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")

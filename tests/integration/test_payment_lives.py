@@ -25,7 +25,7 @@ from tasks.worker.retries import TRANSIENT
 from tests.lives import Life, deliveries, live
 
 #: Payments have ids of their own, so one database serves all examples.
-SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 def deliver(engine: Engine, random: Random, lives: Sequence[Life]) -> None:

@@ -19,7 +19,7 @@ def door() -> Iterator[Door]:
         yield door
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(case=cases)
 def test_no_request_is_answered_wrongly(door: Door, case: Case) -> None:
     asyncio.run(door.check([case]))
