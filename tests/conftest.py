@@ -46,6 +46,9 @@ os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 for _name in _NAMES:
     os.environ.pop(_name, None)
 
+# The tests start more than a hundred processes: what one of them has compiled is there for the next.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Beside other work an example may take any time, and making it up, too: how long is not what is tested. Every
 # run tries examples of its own, also where `CI` would have hypothesis try the same ones each time.
 settings.register_profile(

@@ -12,8 +12,12 @@ def wait_until(condition: Callable[[], T], *, seconds: float, what: str, log: Ca
     """Return the condition's first true value; fail with `what` and the log when it has none in time."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
-    while not (value := condition()):
-        if time.monotonic() > deadline:
+    while True:
+        asked = time.monotonic()
+        if value := condition():
+            return value
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"Not within {seconds:g} s: {what} (last: {value!r})\n{log()}")
-        pause.wait(0.02)
-    return value
+        # Asking must not take the processor from what is waited for.
+        pause.wait(min(0.5, max(0.02, 4 * (now - asked))))
