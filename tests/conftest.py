@@ -2,9 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterator
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+from tests.services import SharedRabbitMQ
 
 #: Names of the contract that would lead a test to somebody's real servers.
 _NAMES = (
@@ -55,3 +59,10 @@ settings.register_profile(
     "patient", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session")
+def shared_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedRabbitMQ]:
+    """Return a node on which a test may have a virtual host; one that stops the node runs its own."""
+    with SharedRabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as shared:
+        yield shared

@@ -2,14 +2,13 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import STACKS, serve
+from tests.acceptance.servers import COMBINATIONS, Serve
 from tests.operator import Operator
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
@@ -28,13 +27,14 @@ def kills_its_process(event: Event[Any]) -> None:
 """
 
 
-@pytest.fixture(scope="module", params=STACKS)
-def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=COMBINATIONS)
+def shop(
+    request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """Run a stack whose price list can be edited, with a handler that kills its process."""
     folder = tmp_path_factory.mktemp("letters")
     (folder / "catalog.toml").write_text((ROOT / "catalog.toml").read_text())
-    with ExitStack() as servers:
-        environment = serve(request.param, folder, servers)
+    with serve(request.param, folder) as environment:
         own = {"CATALOG_PATH": f"{folder}/catalog.toml", "LOG_FORMAT": "json"}
         with Stack(folder, environment | own) as stack:
             stack.write_handlers(HANDLERS)
@@ -44,7 +44,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 #: The two brokers that give a killed process' message back at once, and that a test can wait for.
-PROMPT = pytest.mark.parametrize("shop", STACKS[:2], indirect=True)
+PROMPT = pytest.mark.parametrize("shop", COMBINATIONS[:2], indirect=True)
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 import venv
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import serve
+from tests.acceptance.servers import Serve
 from tests.services import answers, missing
 from tests.stack import ROOT, Stack, procfile
 from tests.waiting import wait_until
@@ -21,7 +20,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the folder with the commands of what requirements.txt installs, and of nothing else."""
     place = tmp_path_factory.mktemp("production") / "venv"
     venv.create(place, symlinks=True)
-    install = ["install", "--quiet", "--require-hashes", "-r", "requirements.txt"]
+    # What the processes import they compile themselves.
+    install = ["install", "--quiet", "--no-compile", "--require-hashes", "-r", "requirements.txt"]
     done = subprocess.run(
         [sys.executable, "-m", "pip", "--python", place, *install],
         cwd=ROOT,
@@ -36,13 +36,15 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("servers", ["RabbitMQ and PostgreSQL", "Redis and PostgreSQL"])
 def test_the_procfile_runs_on_the_production_requirements_alone(
-    tmp_path: Path, commands: str, servers: str
+    tmp_path: Path, serve: Serve, commands: str, servers: str
 ) -> None:
-    with ExitStack() as exits:
-        environment = serve(servers, tmp_path, exits)
-        environment |= {"PATH": os.pathsep.join([commands, "/usr/bin", "/bin"]), "PYTHONPATH": ""}
-        environment |= {"ENVIRONMENT": "production", "ALLOW_LOSSY_BROKER": str(servers.startswith("Redis"))}
-        stack = exits.enter_context(Stack(tmp_path, environment))
+    production = {
+        "ALLOW_LOSSY_BROKER": str(servers.startswith("Redis")),
+        "ENVIRONMENT": "production",
+        "PATH": os.pathsep.join([commands, "/usr/bin", "/bin"]),
+        "PYTHONPATH": "",
+    }
+    with serve(servers, tmp_path) as environment, Stack(tmp_path, environment | production) as stack:
         lines = procfile()
         assert lines.pop("release").startswith("alembic upgrade head && ")
         stack.release()

@@ -15,24 +15,23 @@ from tasks.store.schema import events, handler_runs
 from tasks.store.states import RunState
 from tests.integration.test_payment_lives import check
 from tests.lives import deliveries, live
-from tests.services import postgres_database, rabbitmq
+from tests.services import SharedRabbitMQ, postgres_database
 from tests.stack import KEY, Stack
 from tests.waiting import wait_until
 
 SEED = 20260901
 
 
-def test_500_lives_shuffled_with_copies_through_rabbitmq_and_four_processes(tmp_path: Path) -> None:
+def test_500_lives_shuffled_with_copies_through_rabbitmq_and_four_processes(
+    tmp_path: Path, shared_rabbitmq: SharedRabbitMQ
+) -> None:
     random = Random(SEED)
     lives = (live(random, f"payment-{number}", f"wallet-{number % 50}") for number in range(10_000))
     chosen = [life for life in lives if 3 <= len(life.packets) <= 8][:500]
     packets = [packet for life in chosen for packet in life.packets]
     bodies = [json.dumps(packet).encode() for packet in deliveries(random, packets)]
-    with rabbitmq(tmp_path) as broker, postgres_database() as database:
-        environment = {
-            "BROKER_URL": f"amqp://guest:guest@127.0.0.1:{broker.port}//",
-            "DATABASE_URL": database,
-        }
+    with postgres_database() as database:
+        environment = {"BROKER_URL": shared_rabbitmq.virtual_host().url, "DATABASE_URL": database}
         with Stack(tmp_path, environment) as stack:
             stack.release()
             stack.start("web")

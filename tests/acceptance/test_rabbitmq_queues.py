@@ -1,7 +1,6 @@
 """What an operator does to RabbitMQ's queues loses nothing that was answered 200."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,28 +9,30 @@ from sqlalchemy import make_url
 
 from celeryconfig import dead_queue, former_dead_queue
 from tests.operator import Operator
-from tests.services import Server, postgres_database, rabbitmq, rabbitmqctl
+from tests.services import SharedRabbitMQ, VirtualHost, postgres_database, rabbitmqctl
 from tests.services.postgres_server import POSTGRES
 from tests.stack import Stack
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
-        yield server
+def host(shared_rabbitmq: SharedRabbitMQ) -> VirtualHost:
+    return shared_rabbitmq.virtual_host()
 
 
-@pytest.fixture
-def stack(broker: Server, tmp_path: Path) -> Iterator[Stack]:
-    with postgres_database() as database:
-        address = f"amqp://guest:guest@127.0.0.1:{broker.port}//"
-        with Stack(tmp_path, {"BROKER_URL": address, "DATABASE_URL": database}) as stack:
-            stack.release()
-            yield stack
+@pytest.fixture(scope="module")
+def stack(host: VirtualHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("queues")
+    with (
+        postgres_database() as database,
+        Stack(folder, {"BROKER_URL": host.url, "DATABASE_URL": database}) as stack,
+    ):
+        stack.release()
+        stack.start("web", "worker")
+        yield stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dead_letters(stack: Stack) -> Iterator[Operator]:
     operator = Operator(stack)
     yield operator
@@ -49,7 +50,6 @@ def deliver(stack: Stack, wallet: str, times: int) -> int:
 
 
 def test_a_deleted_queue_is_declared_anew_and_what_is_answered_200_is_granted(stack: Stack) -> None:
-    stack.start("web", "worker")
     assert deliver(stack, "before", 1) == 1
     wait_until(lambda: stack.wallet("before"), seconds=20, what="a first sword")
     stack.kill("worker")
@@ -63,7 +63,6 @@ def test_a_deleted_queue_is_declared_anew_and_what_is_answered_200_is_granted(st
 
 
 def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Operator) -> None:
-    stack.start("worker")
     dead_letters.run("app.send_task('no.such.task', queue='events')")
     dead_letters.run("app.send_task('no.other.task', queue='events')")
     wait_until(lambda: len(dead_letters("list")) == 2, seconds=20, what="both are dead letters")
@@ -84,6 +83,7 @@ def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Ope
 def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
     stack: Stack, dead_letters: Operator
 ) -> None:
+    stack.kill("worker")
     with Connection(stack.environment["BROKER_URL"]) as connection:
         former = former_dead_queue(connection.default_channel)
         former.declare()
@@ -100,14 +100,16 @@ def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
 
 
 @pytest.fixture
-def bounded(broker: Server) -> Iterator[None]:
+def bounded(host: VirtualHost) -> Iterator[None]:
     """Bound every queue to four messages, as hosted plans bound theirs to 10,000."""
     # RabbitMQ tries a refused dead letter again after three minutes.
-    retry = "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000)."
-    rabbitmqctl(broker, "eval", retry)
-    rabbitmqctl(broker, "set_policy", "bounded", ".*", '{"max-length": 4}', "--apply-to", "queues")
+    retry = "dead_letter_worker_publisher_confirm_timeout"
+    policy = ("-p", host.name, "bounded")
+    rabbitmqctl(host.node, "eval", f"application:set_env(rabbit, {retry}, 1000).")
+    rabbitmqctl(host.node, "set_policy", *policy, ".*", '{"max-length": 4}', "--apply-to", "queues")
     yield
-    rabbitmqctl(broker, "clear_policy", "bounded")
+    rabbitmqctl(host.node, "clear_policy", *policy)
+    rabbitmqctl(host.node, "eval", f"application:unset_env(rabbit, {retry}).")
 
 
 @pytest.mark.usefixtures("bounded")
@@ -119,7 +121,6 @@ def test_where_every_queue_is_bounded_a_database_that_refuses_loses_nothing(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$no$$; END'"
         )
         database.execute("CREATE TRIGGER refuse BEFORE INSERT ON events EXECUTE FUNCTION refuse()")
-        stack.start("web", "worker")
         accepted = deliver(stack, "refused", 12)
         assert accepted >= 4
         wait_until(
@@ -144,7 +145,6 @@ def test_where_every_queue_is_bounded_a_database_that_is_away_loses_nothing(
     stack: Stack, dead_letters: Operator
 ) -> None:
     name = make_url(stack.environment["DATABASE_URL"]).database
-    stack.start("web", "worker")
     with psycopg.connect(POSTGRES, autocommit=True) as server:
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")

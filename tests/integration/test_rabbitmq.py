@@ -11,27 +11,26 @@ import celeryconfig  # noqa: F401  # names the transport
 from tasks.embedded_broker.mandatory import Unroutable
 from tasks.transports.rabbitmq import STALL_TIMEOUT
 from tests.chaos.proxy import Proxy
-from tests.services import Server, rabbitmq
+from tests.services import SharedRabbitMQ, VirtualHost
 from tests.waiting import wait_until
 
 THINGS = Queue("things", Exchange("things", type="topic"), routing_key="things")
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as server:
-        yield server
+def host(shared_rabbitmq: SharedRabbitMQ) -> VirtualHost:
+    return shared_rabbitmq.virtual_host()
 
 
 @pytest.fixture
-def proxy(broker: Server) -> Iterator[Proxy]:
-    with Proxy(broker.port) as proxy:
+def proxy(host: VirtualHost) -> Iterator[Proxy]:
+    with Proxy(host.node.port) as proxy:
         yield proxy
 
 
-def connect(port: int) -> Connection:
-    options = {"confirm_publish": True}
-    return Connection(f"amqp://guest:guest@127.0.0.1:{port}//", transport_options=options)
+def connect(host: VirtualHost, proxy: Proxy | None = None) -> Connection:
+    url = host.url_through(proxy.port) if proxy else host.url
+    return Connection(url, transport_options={"confirm_publish": True})
 
 
 def publish(connection: Connection, *, retry: bool = False) -> None:
@@ -48,8 +47,8 @@ def publish(connection: Connection, *, retry: bool = False) -> None:
     )
 
 
-def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(broker: Server) -> None:
-    with connect(broker.port) as connection:
+def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(host: VirtualHost) -> None:
+    with connect(host) as connection:
         publish(connection)
         for retry in (False, True):
             queue = THINGS(connection.default_channel)
@@ -63,8 +62,8 @@ def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(broker: 
             assert queue.get()
 
 
-def test_a_confirm_that_comes_too_late_confirms_no_other_publish(proxy: Proxy, broker: Server) -> None:
-    with connect(proxy.port) as connection, connect(broker.port) as direct:
+def test_a_confirm_that_comes_too_late_confirms_no_other_publish(proxy: Proxy, host: VirtualHost) -> None:
+    with connect(host, proxy) as connection, connect(host) as direct:
         publish(connection)
         queue = THINGS(direct.default_channel)
         queue.purge()
@@ -79,8 +78,8 @@ def test_a_confirm_that_comes_too_late_confirms_no_other_publish(proxy: Proxy, b
         proxy.resume()
 
 
-def test_no_wait_for_a_silent_broker_is_without_an_end(proxy: Proxy) -> None:
-    connection = connect(proxy.port)
+def test_no_wait_for_a_silent_broker_is_without_an_end(proxy: Proxy, host: VirtualHost) -> None:
+    connection = connect(host, proxy)
     queue = THINGS(connection.default_channel)
     proxy.silence()
     began = time.monotonic()

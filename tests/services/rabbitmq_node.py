@@ -22,11 +22,7 @@ def rabbitmq(folder: Path, *settings: str) -> Iterator[Server]:
 
     `settings` are lines of `rabbitmq.conf`, such as `consumer_timeout = 60000`.
     """
-    # Whatever runs no test, such as `make chaos`, is free to.
-    if "rabbitmq" not in os.environ.get("PYTEST_CURRENT_TEST", "RabbitMQ").lower():
-        raise ValueError(
-            "a test that runs RabbitMQ must say so in its name; `make test-servers` finds it by that"
-        )
+    check_name()
     with erlang(folder) as names:
         server = node(folder, names, f"test-{uuid.uuid4().hex[:8]}@localhost", settings)
         configuration = Path(server.environment["RABBITMQ_CONFIG_FILE"])
@@ -39,6 +35,15 @@ def rabbitmq(folder: Path, *settings: str) -> Iterator[Server]:
             yield server
         finally:
             server.stop(signal.SIGKILL)
+
+
+def check_name() -> None:
+    """Raise ValueError where a test needs RabbitMQ whose name does not say so."""
+    # Whatever runs no test, such as `make chaos`, is free to.
+    if "rabbitmq" not in os.environ.get("PYTEST_CURRENT_TEST", "RabbitMQ").lower():
+        raise ValueError(
+            "a test that runs RabbitMQ must say so in its name; `make test-servers` finds it by that"
+        )
 
 
 def rabbitmqctl(server: Server, *arguments: str) -> str:
