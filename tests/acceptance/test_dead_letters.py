@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.purchases import buy, granted
 from tests.acceptance.servers import COMBINATIONS, Serve
 from tests.operator import Operator
 from tests.stack import ROOT, Stack
@@ -86,7 +87,7 @@ def test_a_letter_is_replayed_once_the_cause_is_mended(shop: Stack, ctl: Operato
     catalog.write_text(catalog.read_text() + "\n[items.excalibur]\nprice = { cents = 500 }\n")
     wait_until(lambda: "price_list.changed" in shop.log("worker"), seconds=10, what="the list is taken")
     assert ctl("replay", "--type", "Settled", "--error", "ItemUnknown")["replayed"] == 1
-    wait_until(lambda: shop.wallet(wallet), seconds=20, what="it is granted", log=lambda: shop.log("worker"))
+    granted(shop, wallet)
     assert "no such dead letter" in ctl("replay", str(letter["id"]), exit_code=1)
     payment = shop.read("payments", "show", payment_id)
     assert payment["dead_letters"] == []
@@ -116,8 +117,9 @@ def test_a_discarded_letter_is_neither_pending_nor_forgotten(shop: Stack, ctl: O
 def test_a_handler_that_kills_its_process_ends_as_a_dead_letter(shop: Stack) -> None:
     shop.trigger("KYC Failure")
     wallet = f"wallet-{uuid.uuid4().hex[:8]}"
-    shop.trigger("Settled", "--item", "sword", "--wallet", wallet)
-    wait_until(lambda: shop.wallet(wallet), seconds=20, what="other events go on")
+    buy(shop, wallet)
+    # Other events go on.
+    granted(shop, wallet)
 
     def dead() -> Any:
         (event,) = shop.read("events", "list", "--type", "KYC Failure") or [{"state": "unstored"}]
@@ -200,7 +202,7 @@ def test_real_events_in_the_dead_queue_are_listed_and_replayed(shop: Stack, ctl:
     """A message of the receiver's ends each worker that takes it, until it is over its delivery limit."""
     wallet = f"wallet-{uuid.uuid4().hex[:8]}"
     shop.kill("worker")
-    payment_id = shop.trigger("Settled", "--item", "sword", "--wallet", wallet)["payment_id"]
+    payment_id = buy(shop, wallet)
     # To the second: RabbitMQ knows no more.
     since = f"{datetime.now(UTC) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}"
     ctl.run(CRASH)
@@ -212,5 +214,5 @@ def test_real_events_in_the_dead_queue_are_listed_and_replayed(shop: Stack, ctl:
     assert (letter["payment_id"], letter["event_type"]) == (payment_id, "Settled")
     shop.start("worker")
     assert ctl("replay", "--type", "Settled")["replayed"] == 1
-    wait_until(lambda: shop.wallet(wallet), seconds=30, what="it is granted", log=lambda: shop.log("worker"))
+    granted(shop, wallet)
     assert crashed() == []

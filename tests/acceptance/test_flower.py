@@ -17,6 +17,7 @@ from tornado.routing import URLSpec
 
 from celeryconfig import INTAKE_TASK
 from tasks.coinflow.samples import sample, with_identity
+from tests.acceptance.purchases import buy, granted
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -43,7 +44,7 @@ def flower_tasks(stack: Stack) -> Any:
 def test_flower_shows_tasks_by_speaking_names_without_payloads(stack: Stack, flower_tasks: Any) -> None:
     def succeeded() -> bool:
         # Flower takes a moment until it listens to events, so the payment comes until it is seen.
-        stack.trigger("Settled", "--item", "sword", "--wallet", "seen-in-flower")
+        buy(stack, "seen-in-flower")
         done = {task["name"] for task in flower_tasks() if task["state"] == "SUCCESS"}
         return "tasks.intake.store_events" in done
 
@@ -160,8 +161,8 @@ def test_no_call_does_anything(flower: Flower) -> None:
     assert answers.pop(("POST", "/tasks/datatable")) == 400
     assert {call: status for call, status in answers.items() if status not in {403, 404, 405}} == {}
     assert flower.workers() == before
-    flower.stack.trigger("Settled", "--item", "sword", "--wallet", "after-the-calls")
-    wait_until(lambda: flower.stack.wallet("after-the-calls"), seconds=30, what="the worker goes on")
+    buy(flower.stack, "after-the-calls")
+    granted(flower.stack, "after-the-calls")
     assert flower.stack.wallet("minted") == []
     assert flower.stack.read("events", "list", "--payment-id", "forged") == []
 

@@ -13,7 +13,7 @@ from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.store.schema import events, handler_runs
 from tasks.store.states import RunState
-from tests.integration.test_payment_lives import check
+from tests.life_check import check
 from tests.lives import deliveries, live
 from tests.services import SharedRabbitMQ, postgres_database
 from tests.stack import KEY, Stack

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.purchases import buy, granted
 from tests.services import Server, postgres_database, rabbitmq, redis
 from tests.stack import Stack
 from tests.waiting import wait_until
@@ -25,29 +26,18 @@ def test_a_stopped_broker_means_503_and_its_return_200(tmp_path: Path, name: str
 
 
 def _survive(stack: Stack, broker: Server) -> None:
-    def send(wallet: str, status: str) -> float:
-        began = time.monotonic()
-        sent = stack.trigger(
-            "Settled", "--item", "sword", "--wallet", wallet, exit_code=0 if status == "200" else 1
-        )
-        assert sent["answers"] == {status: 1}
-        return time.monotonic() - began
-
-    send("before", "200")
-    wait_until(lambda: stack.wallet("before"), seconds=20, what="the wallet holds a sword")
+    buy(stack, "before")
+    granted(stack, "before")
     broker.stop()
     for _ in range(3):
-        assert send("during", "503") < 5
+        began = time.monotonic()
+        buy(stack, "during", status="503")
+        assert time.monotonic() - began < 5
     assert stack.get("/readyz") == 503
     assert stack.get("/healthz") == 200
     broker.start()
-    send("after", "200")
-    wait_until(
-        lambda: stack.wallet("after"),
-        seconds=30,
-        what="a sword after the outage",
-        log=lambda: stack.log("worker"),
-    )
+    buy(stack, "after")
+    granted(stack, "after")
     assert stack.wallet("during") == []
     wait_until(lambda: stack.get("/readyz") == 200, seconds=5, what="the receiver is ready")
 
@@ -56,10 +46,7 @@ def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> No
     with Stack(tmp_path, {}) as stack:
         # Without the release step there are no tables: every statement fails as in an outage.
         stack.start("web", "worker")
-        sent = stack.trigger(
-            "Settled", "--item", "sword", "--wallet", "private-name", "--set", 'data.last4="9876"'
-        )
-        assert sent["answers"] == {"200": 1}
+        buy(stack, "private-name", "--set", 'data.last4="9876"')
         wait_until(lambda: "task.held" in stack.log("worker"), seconds=20, what="the task is held")
         with closing(sqlite3.connect(tmp_path / "broker.sqlite3")) as broker:
             shown = [json.loads(payload)["headers"] for (payload,) in broker.execute(_MESSAGES)]
@@ -69,12 +56,7 @@ def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> No
             assert "9876" not in text
         assert "Traceback" not in stack.log("worker")
         stack.release()
-        wait_until(
-            lambda: stack.wallet("private-name"),
-            seconds=60,
-            what="a sword after the outage",
-            log=lambda: stack.log("worker"),
-        )
+        granted(stack, "private-name", seconds=60)
 
 
 _MESSAGES = "SELECT payload FROM messages WHERE queue = 'events'"

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tasks.cli import main
+from tests.acceptance.purchases import buy
 from tests.stack import ROOT, Stack, procfile
 from tests.waiting import wait_until
 
@@ -64,12 +65,9 @@ class Shop:
             log=lambda: self.stack.log("worker"),
         )[0]
 
-    def sell(self, wallet: str, *arguments: str) -> str:
-        """Send a settled purchase of a sword; return its payment."""
-        sent = self.stack.trigger("Settled", "--item", "sword", "--wallet", wallet, *arguments)
-        assert sent["answers"] == {"200": 1}
-        payment_id: str = sent["payment_id"]
-        return payment_id
+    def sell(self, wallet: str, *options: str) -> str:
+        """Deliver a settled purchase of a sword; return its payment."""
+        return buy(self.stack, wallet, *options)
 
     def granted(self, wallet: str) -> set[str]:
         """Return the payments that put something into a wallet."""

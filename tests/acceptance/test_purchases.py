@@ -5,20 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.purchases import buy, granted
 from tests.stack import Stack
 from tests.waiting import wait_until
-
-
-def granted(stack: Stack, wallet: str, count: int = 1) -> list[dict[str, Any]]:
-    """Wait until a wallet holds so many grants."""
-
-    def items() -> list[dict[str, Any]]:
-        held = stack.wallet(wallet)
-        return held if len(held) >= count else []
-
-    return wait_until(
-        items, seconds=20, what=f"{wallet} holds {count} grants", log=lambda: stack.log("worker")
-    )
 
 
 def settled(stack: Stack, payment_id: str) -> Any:
@@ -42,10 +31,9 @@ def wallet() -> str:
 
 @pytest.mark.parametrize("api_version", ["2", "3"])
 def test_a_settled_purchase_is_granted(stack: Stack, wallet: str, api_version: str) -> None:
-    sent = stack.trigger("Settled", "--item", "sword", "--wallet", wallet, "--api-version", api_version)
-    assert sent["answers"] == {"200": 1}
+    payment_id = buy(stack, wallet, "--api-version", api_version)
     assert granted(stack, wallet) == [
-        {"item": "sword", "quantity": 1, "status": "granted", "payment_id": sent["payment_id"]}
+        {"item": "sword", "quantity": 1, "status": "granted", "payment_id": payment_id}
     ]
 
 
@@ -63,17 +51,17 @@ def test_200_copies_20_at_a_time_grant_one_sword(stack: Stack, wallet: str) -> N
 
 def test_two_payments_for_one_item_are_two_grants(stack: Stack, wallet: str) -> None:
     for _ in range(2):
-        stack.trigger("Settled", "--item", "sword", "--wallet", wallet)
+        buy(stack, wallet)
     assert [grant["item"] for grant in granted(stack, wallet, 2)] == ["sword", "sword"]
 
 
 def test_quantity_three_at_three_times_the_price_grants_three(stack: Stack, wallet: str) -> None:
-    stack.trigger("Settled", "--item", "sword", "--wallet", wallet, "--quantity", "3", "--cents", "1500")
+    buy(stack, wallet, "--quantity", "3", "--cents", "1500")
     assert [grant["quantity"] for grant in granted(stack, wallet)] == [3]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("options", "error"),
     [
         (["--cents", "499"], "PriceMismatch"),
         (["--quantity", "3", "--cents", "500"], "PriceMismatch"),
@@ -89,11 +77,9 @@ def test_quantity_three_at_three_times_the_price_grants_three(stack: Stack, wall
     ],
 )
 def test_what_cannot_be_granted_is_a_dead_letter(
-    stack: Stack, wallet: str, arguments: list[str], error: str
+    stack: Stack, wallet: str, options: list[str], error: str
 ) -> None:
-    sent = stack.trigger("Settled", "--item", "sword", "--wallet", wallet, *arguments)
-    assert sent["answers"] == {"200": 1}
-    payment = settled(stack, sent["payment_id"])
+    payment = settled(stack, buy(stack, wallet, *options))
     assert [letter["error"] for letter in payment["dead_letters"]] == [error]
     assert payment["dead_letters"][0]["message"]
     assert payment["ledger_entries"] == []

@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 from celeryconfig import dead_queue
+from tests.acceptance.purchases import buy, granted
 from tests.services import postgres_database, redis
 from tests.stack import Stack
 from tests.waiting import wait_until
@@ -23,19 +24,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Red
             stack.release()
             stack.start("web", "worker")
             buy(stack, "before")
-            wait_for(stack, "before")
+            granted(stack, "before")
             yield stack, client
-
-
-def buy(stack: Stack, wallet: str, status: str = "200") -> None:
-    arguments = ("Settled", "--item", "sword", "--wallet", wallet)
-    assert stack.trigger(*arguments, exit_code=0 if status == "200" else 1)["answers"] == {status: 1}
-
-
-def wait_for(stack: Stack, wallet: str) -> None:
-    wait_until(
-        lambda: stack.wallet(wallet), seconds=20, what=f"{wallet}'s sword", log=lambda: stack.log("worker")
-    )
 
 
 def test_an_event_that_reaches_a_frozen_worker_outlives_it(scene: tuple[Stack, Redis]) -> None:
@@ -49,7 +39,7 @@ def test_an_event_that_reaches_a_frozen_worker_outlives_it(scene: tuple[Stack, R
         client.zadd("unacked_index", {tag: 0})
     stack.start("worker")
     for number in range(3):
-        wait_for(stack, f"frozen-{number}")
+        granted(stack, f"frozen-{number}")
 
 
 def test_a_full_redis_refuses_and_loses_nothing(scene: tuple[Stack, Redis]) -> None:
@@ -60,16 +50,16 @@ def test_a_full_redis_refuses_and_loses_nothing(scene: tuple[Stack, Redis]) -> N
     # What is no task goes to the dead queue, which takes room, too.
     client.lpush("events", b'{"not": "a message"}')
     client.config_set("maxmemory", 1)
-    buy(stack, "full", "503")
+    buy(stack, "full", status="503")
     # Without room a worker must be able to start: who else would make room?
     stack.start("worker")
     for number in range(10):
-        wait_for(stack, f"accepted-{number}")
+        granted(stack, f"accepted-{number}")
     wait_until(lambda: client.llen(dead_queue.name) == 1, seconds=10, what="the dead queue holds it")
     wait_until(lambda: client.hlen("unacked") == 0, seconds=10, what="all is acknowledged")
-    buy(stack, "full", "503")
+    buy(stack, "full", status="503")
     client.config_set("maxmemory", 0)
     buy(stack, "after")
-    wait_for(stack, "after")
+    granted(stack, "after")
     assert stack.processes["worker"].poll() is None
     assert stack.wallet("full") == []

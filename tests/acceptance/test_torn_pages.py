@@ -7,7 +7,7 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
-from tests.acceptance.test_redis import buy, wait_for
+from tests.acceptance.purchases import buy, granted
 from tests.services import missing
 from tests.stack import Stack
 from tests.waiting import wait_until
@@ -21,7 +21,7 @@ def test_a_torn_page_is_refused_until_what_is_left_of_the_file_is_recovered(tmp_
         stack.release()
         stack.start("web", "worker")
         buy(stack, "before")
-        wait_for(stack, "before")
+        granted(stack, "before")
         os.kill(stack.processes["worker"].pid, signal.SIGSTOP)
         wallets = [f"torn-{number}" for number in range(10)]
         for wallet in wallets:
@@ -30,14 +30,14 @@ def test_a_torn_page_is_refused_until_what_is_left_of_the_file_is_recovered(tmp_
         os.kill(stack.processes["worker"].pid, signal.SIGCONT)
         mark = path.with_name(f"{path.name}.damaged")
         wait_until(mark.exists, seconds=20, what="the torn page is noticed", log=lambda: stack.log("worker"))
-        buy(stack, "refused", "503")
+        buy(stack, "refused", status="503")
         assert stack.get("/readyz") == 503
         assert f"sqlite3 {path} .recover" in stack.log("worker")
         assert f"sqlite3 {path} .recover" in stack.log("web")
         recover(mark)
         wait_until(lambda: stack.get("/readyz") == 200, seconds=20, what="the receiver is ready")
         buy(stack, "after")
-        wait_for(stack, "after")
+        granted(stack, "after")
         # The torn page held three of the messages at most.
         wait_until(
             lambda: sum(bool(stack.wallet(wallet)) for wallet in wallets) >= len(wallets) - 3,

@@ -20,18 +20,9 @@ from kombu.message import Message
 from tasks.embedded_broker.file import BrokerFile, QueueLimits
 from tasks.embedded_broker.mandatory import Unroutable
 from tasks.embedded_broker.transport import Transport
+from tests.integration.work_queue import DEAD_QUEUE, WORK, publish
 from tests.stack import ROOT
 from tests.waiting import wait_until
-
-TOPIC = Exchange("topic", type="topic")
-DEAD = Exchange("dead", type="topic")
-WORK = Queue(
-    "work",
-    TOPIC,
-    routing_key="work",
-    queue_arguments={"x-dead-letter-exchange": "dead", "x-delivery-limit": 3},
-)
-DEAD_QUEUE = Queue("dead", DEAD, routing_key="#")
 
 
 @pytest.fixture
@@ -50,13 +41,6 @@ def connect(path: Path) -> Iterator[Callable[[], Connection]]:
     yield new
     for connection in connections:
         connection.release()
-
-
-def publish(connection: Connection, *bodies: object, queue: Queue = WORK, **options: Any) -> None:
-    with connection.channel() as channel:
-        producer = Producer(channel, exchange=queue.exchange, routing_key=queue.routing_key)
-        for body in bodies:
-            producer.publish(body, declare=[queue], **options)
 
 
 def take(connection: Connection, count: int = 1, *, queue: Queue = WORK, seconds: float = 5) -> list[Message]:

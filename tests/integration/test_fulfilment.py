@@ -1,61 +1,17 @@
 """Intake and fulfilment against real databases."""
 
 import json
-from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
-from tasks.coinflow.samples import apply, sample, with_identity
 from tasks.errors import PriceListUnusable
-from tasks.payments.price_list import AcceptedPriceList
-from tasks.pipeline.dispatch import Delivery
-from tasks.pipeline.intake import store
-from tasks.store.fulfilment import FULFILMENT, fulfil
-from tasks.store.price_lists import accept
+from tasks.store.fulfilment import FULFILMENT
 from tasks.store.runs import discard
 from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries, payments
-
-
-def delivery(payment_id: str = "pay", event_type: str = "Settled", **changes: Any) -> Delivery:
-    packet = sample(event_type)
-    with_identity(packet, payment_id=payment_id, wallet="alice")
-    for path, value in changes.items():
-        apply(packet, path.replace("__", "."), json.dumps(value))
-    return {"body": json.dumps(packet), "received_at": datetime.now(UTC).isoformat()}
-
-
-def take_in(engine: Engine, *deliveries: Delivery, merchant_ids: Collection[str] = ()) -> set[str]:
-    with engine.begin() as connection:
-        return set(store(connection, deliveries, merchant_ids).payment_ids)
-
-
-def run(engine: Engine, payment_ids: Collection[str]) -> None:
-    with engine.begin() as connection:
-        fulfil(connection, payment_ids)
-
-
-def reprice(engine: Engine, cents: int) -> AcceptedPriceList:
-    """Put another price of the sword in force."""
-    with engine.begin() as connection:
-        accepted = accept(connection, f"[items.sword]\nprice = {{ cents = {cents} }}\n", "a test")
-    assert accepted
-    return accepted
-
-
-def count(engine: Engine, table: Any) -> int:
-    with engine.connect() as connection:
-        return connection.execute(select(func.count()).select_from(table)).scalar_one()
-
-
-def states(engine: Engine) -> list[str]:
-    with engine.connect() as connection:
-        return list(
-            connection.execute(select(handler_runs.c.state).order_by(handler_runs.c.event_id)).scalars()
-        )
+from tests.integration.pipeline import count, delivery, reprice, run, states, take_in
 
 
 def test_a_copy_is_stored_once_and_routed_only_while_unfinished(engine: Engine) -> None:

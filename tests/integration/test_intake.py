@@ -16,7 +16,7 @@ from tasks.pipeline.routing import INTAKE
 from tasks.store.schema import dead_letters, events, grants, handler_runs, subscriptions
 from tasks.worker.reliable_task import Held
 from tests.integration.messages import redelivered, taken
-from tests.integration.test_fulfilment import count, delivery, run, states, take_in
+from tests.integration.pipeline import count, delivery, run, states, take_in
 
 
 def set_aside(engine: Engine) -> list[str | None]:

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from tasks.cli import main
-from tests.integration.test_fulfilment import delivery, run, take_in
+from tests.integration.pipeline import delivery, run, take_in
 
 PAYIN = "Crypto Payin Funds Received"
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from receiver.envelope import read_envelope
 from tasks.pipeline.dispatch import Delivery
 from tasks.store.schema import dead_letters, events, grants
-from tests.integration.test_fulfilment import count, delivery, run, states, take_in
+from tests.integration.pipeline import count, delivery, run, states, take_in
 
 #: Too random for a database to compress, and so for its indexes to hold.
 LONG = "".join(random.Random(0).choices([chr(code) for code in range(0x4E00, 0x9FFF)], k=10_000))

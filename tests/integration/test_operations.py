@@ -22,7 +22,7 @@ from tasks.store.operations import NotMatched, NotUnmatched
 from tasks.store.schema import ledger_entries, matches
 from tasks.store.views.actions import ActionLine, list_actions
 from tasks.store.views.payments import payment_story
-from tests.integration.test_fulfilment import count, delivery, run, states, take_in
+from tests.integration.pipeline import count, delivery, run, states, take_in
 from tests.stack import ROOT
 
 ADA = Operator("ada", "the price was mended")

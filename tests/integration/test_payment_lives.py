@@ -1,11 +1,9 @@
 """Whatever a payment lives through, and however its events are delivered, it ends as its life says."""
 
-import json
 import os
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from random import Random
 from threading import Barrier
@@ -13,15 +11,16 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 
 from tasks.coinflow.samples import sample, with_identity
-from tasks.pipeline.dispatch import Delivery
 from tasks.pipeline.intake import store
 from tasks.store.fulfilment import fulfil
-from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries, payments
+from tasks.store.schema import grants, handler_runs
 from tasks.store.states import RunState
 from tasks.worker.retries import TRANSIENT
+from tests.integration.pipeline import delivered
+from tests.life_check import check
 from tests.lives import Life, deliveries, live
 
 #: Payments have ids of their own, so one database serves all examples.
@@ -36,37 +35,10 @@ def deliver(engine: Engine, random: Random, lives: Sequence[Life]) -> None:
         size = random.randint(1, 8 * len(lives))
         group, left = left[:size], left[size:]
         with engine.begin() as connection:
-            store(connection, [_delivery(packet) for packet in group])
+            store(connection, [delivered(packet) for packet in group])
         if not left or random.randrange(2):
             with engine.begin() as connection:
                 assert fulfil(connection, payment_ids) == {}
-
-
-def _delivery(packet: dict[str, Any]) -> Delivery:
-    return {"body": json.dumps(packet), "received_at": datetime.now(UTC).isoformat()}
-
-
-def check(engine: Engine, life: Life) -> None:
-    """Compare decision, wallet and ledger with what the life says."""
-    entry = ledger_entries.c
-    with engine.connect() as connection:
-        payment = connection.execute(select(payments).where(payments.c.id == life.payment_id)).one()
-        held = connection.execute(select(grants).where(grants.c.payment_id == life.payment_id)).all()
-        balance = connection.execute(
-            select(func.sum(entry.quantity)).where(entry.payment_id == life.payment_id)
-        ).scalar_one()
-        unhandled = connection.execute(
-            select(func.count())
-            .select_from(handler_runs.join(events))
-            .where(events.c.payment_id == life.payment_id, handler_runs.c.state != RunState.DONE)
-        ).scalar_one()
-        letters = connection.execute(select(func.count()).select_from(dead_letters)).scalar_one()
-    assert (payment.decision, payment.refunded_cents) == (life.decision, life.refunded_cents)
-    assert [(grant.quantity, grant.status) for grant in held] == ([life.held] if life.held else [])
-    assert {(grant.wallet, grant.item) for grant in held} <= {(life.wallet, "sword")}
-    usable = sum(grant.quantity for grant in held if grant.status == "granted")
-    assert (balance or 0) == usable
-    assert (unhandled, letters) == (0, 0)
 
 
 @settings(SHARED, max_examples=100 if os.environ.get("CI") else 20)
@@ -95,7 +67,7 @@ def test_a_payment_and_its_loss_at_the_same_time_never_end_granted(engine: Engin
 
     def store_one(packet: dict[str, Any]) -> None:
         with engine.begin() as connection:
-            store(connection, [_delivery(packet)])
+            store(connection, [delivered(packet)])
 
     def fulfil_one(payment_id: str) -> None:
         with engine.begin() as connection:

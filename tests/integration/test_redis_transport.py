@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from kombu import Connection, Consumer, Exchange, Producer, Queue
+from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
 from kombu.transport import redis as kombu_redis
 from redis import Redis
@@ -14,10 +14,9 @@ from redis import Redis
 from celeryconfig import DELIVERY_LIMIT, dead_queue
 from tasks.embedded_broker.mandatory import Unroutable
 from tasks.transports.redis import RedisChannel, RedisTransport
+from tests.integration.work_queue import TOPIC, WORK, publish
 from tests.services import Server, redis
 
-TOPIC = Exchange("topic", type="topic")
-WORK = Queue("work", TOPIC, routing_key="work")
 OTHER = Queue("other", TOPIC, routing_key="other")
 
 
@@ -48,13 +47,6 @@ def connect(server: Server, client: Redis) -> Iterator[Callable[..., Connection]
     yield new
     for connection in connections:
         connection.release()
-
-
-def publish(connection: Connection, *bodies: object, queue: Queue = WORK, **options: Any) -> None:
-    with connection.channel() as channel:
-        producer = Producer(channel, exchange=queue.exchange, routing_key=queue.routing_key)
-        for body in bodies:
-            producer.publish(body, declare=[queue], **options)
 
 
 class Taking:

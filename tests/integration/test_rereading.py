@@ -8,7 +8,7 @@ from tasks.pipeline.rereading import Reread, reread
 from tasks.store import events as event_log
 from tasks.store.actions import Operator
 from tasks.store.schema import events, grants, handler_runs, operator_actions
-from tests.integration.test_fulfilment import count, delivery, run, take_in
+from tests.integration.pipeline import count, delivery, run, take_in
 
 OPERATOR = Operator("somebody")
 

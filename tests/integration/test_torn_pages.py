@@ -21,7 +21,7 @@ from tasks.embedded_broker.shared_file import FileDamaged
 from tasks.embedded_broker.transport import Transport
 from tasks.store.database import connect
 from tasks.worker.retries import Kind, kind
-from tests.integration.test_embedded_broker import DEAD_QUEUE, WORK, publish
+from tests.integration.work_queue import DEAD_QUEUE, WORK, publish
 from tests.services import missing
 
 PAGE = 4096

@@ -16,7 +16,7 @@ from tasks.store.views.letters import LetterFilter, letter_story, list_letters
 from tasks.store.views.payments import PaymentFilter, list_payments, payment_story
 from tasks.store.views.subscriptions import SubscriptionFilter, list_subscriptions
 from tasks.store.views.wallets import Wallet, WalletItem, wallet_of
-from tests.integration.test_fulfilment import delivery, run, take_in
+from tests.integration.pipeline import delivery, run, take_in
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

@@ -1,4 +1,3 @@
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,16 +7,9 @@ from hypothesis import strategies as st
 
 from tasks.coinflow.event import read_event, read_packet
 from tasks.coinflow.event_types import EVENT_TYPES
-from tasks.coinflow.samples import apply, sample
 from tasks.errors import PayloadInvalid
 from tasks.payments.facts import state
-
-
-def body(event_type: str = "Settled", **changes: Any) -> str:
-    packet = sample(event_type)
-    for path, value in changes.items():
-        apply(packet, path.replace("__", "."), json.dumps(value))
-    return json.dumps(packet)
+from tests.packets import body
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from tasks.coinflow.event import Event, read_event, read_packet
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.samples import sample
 from tasks.pipeline.routing import RegistrationError, Routes
-from tests.unit.test_event import body
+from tests.packets import body
 
 
 @pytest.fixture
