@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from tasks.cli import main
 from tests.services import free_port
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parent.parent
 KEY = "key-of-a-test"
@@ -75,7 +75,7 @@ class Stack:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
         for process in self.processes.values():
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
     @property
     def url(self) -> str:
@@ -87,7 +87,7 @@ class Stack:
         for name in names:
             self.start_process(name)
         if "web" in names:
-            wait_until(self._is_ready, seconds=30, what="/readyz answers 200", log=lambda: self.log("web"))
+            wait_until(self._is_ready, what="/readyz answers 200", log=lambda: self.log("web"))
 
     def start_process(self, name: str, arguments: str = "", *, known_as: str | None = None) -> None:
         """Start a process, with further arguments, without waiting for it."""
@@ -141,7 +141,7 @@ class Stack:
         """Send a signal to everything of a process and wait for its end."""
         process = self.processes.pop(name)
         os.killpg(process.pid, signal_number)
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
     def children(self, name: str) -> list[int]:
         """Return the ids of what a process has started, such as gunicorn's workers."""

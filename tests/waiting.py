@@ -7,8 +7,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+#: Seconds for what takes a moment, on a machine that is busy with other things; a promise of fewer says so.
+PATIENCE = 120.0
 
-def wait_until(condition: Callable[[], T], *, seconds: float, what: str, log: Callable[[], str] = str) -> T:
+
+def wait_until(
+    condition: Callable[[], T], *, what: str, log: Callable[[], str] = str, seconds: float = PATIENCE
+) -> T:
     """Return the condition's first true value; fail with `what` and the log when it has none in time."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()

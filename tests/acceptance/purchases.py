@@ -15,13 +15,11 @@ def buy(stack: Stack, wallet: str, *options: str, status: str = "200") -> str:
     return payment_id
 
 
-def granted(stack: Stack, wallet: str, count: int = 1, *, seconds: float = 30) -> list[dict[str, Any]]:
+def granted(stack: Stack, wallet: str, count: int = 1) -> list[dict[str, Any]]:
     """Return what a wallet holds, once it holds so many grants."""
 
     def items() -> list[dict[str, Any]]:
         held = stack.wallet(wallet)
         return held if len(held) >= count else []
 
-    return wait_until(
-        items, seconds=seconds, what=f"{wallet} holds {count} grants", log=lambda: stack.log("worker")
-    )
+    return wait_until(items, what=f"{wallet} holds {count} grants", log=lambda: stack.log("worker"))

@@ -62,7 +62,7 @@ def letters(stack: Stack, payment_id: str, event_type: str = "Settled") -> list[
         events = stack.read("events", "list", "--payment-id", payment_id, "--type", event_type)
         return [event for event in events if event["state"] == "dead"]
 
-    (event,) = wait_until(dead, seconds=30, what="the event is dead", log=lambda: stack.log("worker"))
+    (event,) = wait_until(dead, what="the event is dead", log=lambda: stack.log("worker"))
     found: list[dict[str, Any]] = stack.read("events", "show", str(event["id"]))["dead_letters"]
     return found
 
@@ -85,7 +85,7 @@ def test_a_letter_is_replayed_once_the_cause_is_mended(shop: Stack, ctl: Operato
 
     catalog = Path(shop.environment["CATALOG_PATH"])
     catalog.write_text(catalog.read_text() + "\n[items.excalibur]\nprice = { cents = 500 }\n")
-    wait_until(lambda: "price_list.changed" in shop.log("worker"), seconds=10, what="the list is taken")
+    wait_until(lambda: "price_list.changed" in shop.log("worker"), what="the list is taken")
     assert ctl("replay", "--type", "Settled", "--error", "ItemUnknown")["replayed"] == 1
     granted(shop, wallet)
     assert "no such dead letter" in ctl("replay", str(letter["id"]), exit_code=1)
@@ -109,7 +109,7 @@ def test_a_discarded_letter_is_neither_pending_nor_forgotten(shop: Stack, ctl: O
     def states() -> list[str]:
         return [each["state"] for each in shop.read("events", "list", "--payment-id", payment_id)]
 
-    wait_until(lambda: states() == ["discarded", "handled"], seconds=20, what="the payment is decided anew")
+    wait_until(lambda: states() == ["discarded", "handled"], what="the payment is decided anew")
     assert shop.read("payments", "show", payment_id)["dead_letters"][0]["error"] == "PriceMismatch"
 
 
@@ -125,7 +125,7 @@ def test_a_handler_that_kills_its_process_ends_as_a_dead_letter(shop: Stack) -> 
         (event,) = shop.read("events", "list", "--type", "KYC Failure") or [{"state": "unstored"}]
         return event if event["state"] == "dead" else None
 
-    event = wait_until(dead, seconds=40, what="it is given up", log=lambda: shop.log("worker"))
+    event = wait_until(dead, what="it is given up", log=lambda: shop.log("worker"))
     (letter,) = shop.read("events", "show", str(event["id"]))["dead_letters"]
     assert (letter["handler"], letter["error"], letter["attempts"]) == ("kills_its_process", "RunCutOff", 5)
 
@@ -148,7 +148,7 @@ deliveries = 0
 # RabbitMQ may have given it to the worker that was just killed, too.
 while deliveries < DELIVERY_LIMIT:
     with app.connection_for_read() as connection, connection.channel() as channel:
-        message = wait_until(task_queues[0](channel).get, seconds=10, what="the message comes again")
+        message = wait_until(task_queues[0](channel).get, what="the message comes again")
         deliveries = message.headers.get("x-delivery-count", 0)
 with app.connection_for_read() as connection:
     assert task_queues[0](connection.default_channel).get() is None
@@ -174,7 +174,7 @@ def test_what_no_task_can_take_is_kept_listed_replayed_and_discarded(shop: Stack
         found = [each for each in ctl("list") if each["id"] not in seen]
         return found if len(found) == len(messages) else []
 
-    found = wait_until(listed, seconds=60, what="five dead messages", log=lambda: shop.log("worker"))
+    found = wait_until(listed, what="five dead messages", log=lambda: shop.log("worker"))
     assert sorted(each["error"] for each in found) == [
         "NoTask",
         "Undecodable",
@@ -192,7 +192,7 @@ def test_what_no_task_can_take_is_kept_listed_replayed_and_discarded(shop: Stack
 
     before = refused()
     assert ctl("replay", unknown["id"])["replayed"] == 1
-    wait_until(lambda: refused() > before, seconds=20, what="the worker has refused it again")
+    wait_until(lambda: refused() > before, what="the worker has refused it again")
     assert {each["id"] for each in listed()} == {each["id"] for each in found}
     ctl("discard", unknown["id"])
     assert unknown["id"] not in {each["id"] for each in ctl("list")}
@@ -210,7 +210,7 @@ def test_real_events_in_the_dead_queue_are_listed_and_replayed(shop: Stack, ctl:
     def crashed() -> Any:
         return ctl("list", "--error", "CrashLoop", "--since", since)
 
-    (letter,) = wait_until(crashed, seconds=10, what="the message is dead")
+    (letter,) = wait_until(crashed, what="the message is dead")
     assert (letter["payment_id"], letter["event_type"]) == (payment_id, "Settled")
     shop.start("worker")
     assert ctl("replay", "--type", "Settled")["replayed"] == 1

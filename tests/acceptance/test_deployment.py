@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.servers import Serve
 from tests.services import answers, missing
 from tests.stack import ROOT, Stack, procfile
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,11 @@ def test_the_procfile_runs_on_the_production_requirements_alone(
         stack.shell("bin/coinflowctl trigger Settled --item sword --wallet alice")
         wait_until(
             lambda: json.loads(stack.shell("bin/coinflowctl wallets show alice --json"))["items"],
-            seconds=30,
             what="the purchase is granted",
             log=lambda: stack.log("worker"),
         )
-        wait_until(lambda: answers(stack.flower_port), seconds=30, what="Flower listens")
-        wait_until(lambda: "beat: Starting" in stack.log("beat"), seconds=30, what="beat runs")
+        wait_until(lambda: answers(stack.flower_port), what="Flower listens")
+        wait_until(lambda: "beat: Starting" in stack.log("beat"), what="beat runs")
         assert stack.shell(". ./.profile; coinflowctl dead-letters list --json").strip() == "[]"
         assert {name: process.poll() for name, process in stack.processes.items()} == dict.fromkeys(lines)
 
@@ -78,7 +77,7 @@ def test_no_process_starts_in_production_without_a_broker_or_a_database(tmp_path
             for name, command in commands.items()
         }
         for name, process in started.items():
-            said, _ = process.communicate(timeout=30)
+            said, _ = process.communicate(timeout=PATIENCE)
             assert process.returncode == 1, name
             named = ["BROKER_URL"] if name == "web" else ["BROKER_URL", "DATABASE_URL"]
             assert [line.split(":")[0].strip() for line in said.splitlines()[1:]] == named, said

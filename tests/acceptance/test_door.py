@@ -18,7 +18,7 @@ from tasks.store.schema import dead_letters, events, grants, handler_runs
 from tests.acceptance.requests import KEY, NEXT_KEY, Row, http, rows, settled
 from tests.services import postgres_database
 from tests.stack import Stack
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 ROWS = rows()
 #: What is sent and then nothing, each on a connection of its own.
@@ -63,15 +63,13 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             if request.param == "SQLite" or row.outcome is not None
         }
         converse(stack, [http(settled("the last one"))])
-        stored = wait_until(
-            lambda: finished(stack), seconds=30, what="all are through", log=lambda: stack.log("worker")
-        )
+        stored = wait_until(lambda: finished(stack), what="all are through", log=lambda: stack.log("worker"))
         answers |= {name: receive(connection) for name, connection in slow.items()}
         yield Outcome(answers, stored, stack.log("web") + stack.log("worker"))
 
 
 def send(stack: Stack, part: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", stack.port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", stack.port), timeout=PATIENCE)
     connection.sendall(part)
     return connection
 

@@ -22,7 +22,7 @@ def test_every_documented_type_ends_as_handled(stack: Stack) -> None:
         }
         return found if len(found) == len(EVENT_TYPES) and "pending" not in found.values() else {}
 
-    found = wait_until(states, seconds=20, what="75 types are handled", log=lambda: stack.log("worker"))
+    found = wait_until(states, what="75 types are handled", log=lambda: stack.log("worker"))
     assert set(found.values()) == {"handled"}
 
 
@@ -44,7 +44,7 @@ def test_what_does_not_fit_its_type_is_stored_and_a_dead_letter_that_names_the_f
         listed = stack.read("events", "list", "--type", event_type, "--limit", "10000")
         return [event for event in listed if event["state"] == "dead"]
 
-    (event,) = wait_until(dead, seconds=20, what="the event is dead", log=lambda: stack.log("worker"))
+    (event,) = wait_until(dead, what="the event is dead", log=lambda: stack.log("worker"))
     shown = stack.read("events", "show", str(event["id"]))
     assert shown["body"]["data"]["mark"] == "unfit"
     (letter,) = shown["dead_letters"]
@@ -60,4 +60,4 @@ def test_a_subscription_is_listed_with_its_state(stack: Stack) -> None:
         listed = stack.read("subscriptions", "list", "--wallet", "subscriber")
         return [(each["subscription_id"], each["state"]) for each in listed] == [("concluding", "concluded")]
 
-    wait_until(concluded, seconds=20, what="the subscription is concluded", log=lambda: stack.log("worker"))
+    wait_until(concluded, what="the subscription is concluded", log=lambda: stack.log("worker"))

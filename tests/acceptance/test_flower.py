@@ -48,7 +48,7 @@ def test_flower_shows_tasks_by_speaking_names_without_payloads(stack: Stack, flo
         done = {task["name"] for task in flower_tasks() if task["state"] == "SUCCESS"}
         return "tasks.intake.store_events" in done
 
-    wait_until(succeeded, seconds=30, what="Flower shows the task", log=lambda: stack.log("flower"))
+    wait_until(succeeded, what="Flower shows the task", log=lambda: stack.log("flower"))
     assert "seen-in-flower" not in json.dumps(flower_tasks())
 
 
@@ -57,7 +57,7 @@ def test_a_worker_answers_remote_control(stack: Stack) -> None:
         return "pong" in stack.shell("celery -A tasks inspect ping || :")
 
     # The worker may still be starting.
-    wait_until(answers, seconds=30, what="a pong", log=lambda: stack.log("worker"))
+    wait_until(answers, what="a pong", log=lambda: stack.log("worker"))
 
 
 @dataclass
@@ -113,7 +113,7 @@ def flower(stacks: Callable[[str], Stack]) -> Iterator[Flower]:
     stack.environment.update(given)
     stack.start("flower")
     flower = Flower(stack)
-    wait_until(flower.workers, seconds=30, what="Flower knows the worker", log=lambda: stack.log("flower"))
+    wait_until(flower.workers, what="Flower knows the worker", log=lambda: stack.log("flower"))
     yield flower
     stack.kill("flower")
     for name in given:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.services import answers
 from tests.stack import ROOT, Stack, procfile
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def test_without_a_password_it_does_not_start_for_others(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_without_a_password_it_does_not_start_for_others(tmp_path: Path) -> None
             env=stack.environment,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         )
     assert done.returncode != 0
@@ -29,7 +29,7 @@ def test_without_a_password_it_does_not_start_for_others(tmp_path: Path) -> None
 def test_with_a_password_it_asks_everybody_for_it(tmp_path: Path) -> None:
     with Stack(tmp_path, {"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_BASIC_AUTH": "user:password"}) as stack:
         stack.start("flower")
-        wait_until(lambda: answers(stack.flower_port), seconds=30, what="Flower listens")
+        wait_until(lambda: answers(stack.flower_port), what="Flower listens")
 
         def status(credentials: bytes) -> int:
             request = urllib.request.Request(f"http://127.0.0.1:{stack.flower_port}/workers")

@@ -64,7 +64,7 @@ def concluded(stack: Stack, event_type: str, *options: str) -> Any:
                 return found
         return None
 
-    return wait_until(shown, seconds=30, what=f"{event_type} is through", log=lambda: stack.log("worker"))
+    return wait_until(shown, what=f"{event_type} is through", log=lambda: stack.log("worker"))
 
 
 def runs(event: Any) -> dict[str, str]:
@@ -121,5 +121,5 @@ def test_handlers_may_have_a_worker_of_their_own(handling: Stack) -> None:
         handled = re.search(r"tasks\.handlers\.wrong_at_first\S* succeeded", handling.log("handlers"))
         return bool(handled and handling.wallet("last-buyer"))
 
-    wait_until(both_done, seconds=30, what="both are done", log=lambda: handling.log("handlers"))
+    wait_until(both_done, what="both are done", log=lambda: handling.log("handlers"))
     assert "tasks.handlers" not in handling.log("worker")[before:]

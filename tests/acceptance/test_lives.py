@@ -53,7 +53,7 @@ def test_500_lives_shuffled_with_copies_through_rabbitmq_and_four_processes(
                     stored = connection.execute(select(func.count()).select_from(events)).scalar_one()
                     return stored == len(packets) and not connection.execute(unhandled).scalar_one()
 
-            wait_until(handled, seconds=60, what="every event is handled", log=lambda: stack.log("worker"))
+            wait_until(handled, what="every event is handled", log=lambda: stack.log("worker"))
             for life in chosen:
                 check(engine, life)
             engine.dispose()

@@ -39,7 +39,7 @@ def _survive(stack: Stack, broker: Server) -> None:
     buy(stack, "after")
     granted(stack, "after")
     assert stack.wallet("during") == []
-    wait_until(lambda: stack.get("/readyz") == 200, seconds=5, what="the receiver is ready")
+    wait_until(lambda: stack.get("/readyz") == 200, what="the receiver is ready")
 
 
 def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> No
         # Without the release step there are no tables: every statement fails as in an outage.
         stack.start("web", "worker")
         buy(stack, "private-name", "--set", 'data.last4="9876"')
-        wait_until(lambda: "task.held" in stack.log("worker"), seconds=20, what="the task is held")
+        wait_until(lambda: "task.held" in stack.log("worker"), what="the task is held")
         with closing(sqlite3.connect(tmp_path / "broker.sqlite3")) as broker:
             shown = [json.loads(payload)["headers"] for (payload,) in broker.execute(_MESSAGES)]
         assert shown
@@ -56,7 +56,7 @@ def test_a_database_outage_refuses_no_event_and_shows_none(tmp_path: Path) -> No
             assert "9876" not in text
         assert "Traceback" not in stack.log("worker")
         stack.release()
-        granted(stack, "private-name", seconds=60)
+        granted(stack, "private-name")
 
 
 _MESSAGES = "SELECT payload FROM messages WHERE queue = 'events'"

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tasks.cli import main
 from tests.acceptance.purchases import buy
 from tests.stack import ROOT, Stack, procfile
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 class Shop:
@@ -32,7 +32,7 @@ class Shop:
             env=self.stack.environment | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -50,7 +50,7 @@ class Shop:
             meanwhile()
             return self.logged(event)[before:]
 
-        return wait_until(spoken, seconds=20, what=event, log=lambda: self.stack.log("worker"))[0]
+        return wait_until(spoken, what=event, log=lambda: self.stack.log("worker"))[0]
 
     def restart(self, text: str, event: str) -> dict[str, Any]:
         """Kill the worker and start it beside another list; return the log line in which it speaks of it."""
@@ -60,7 +60,6 @@ class Shop:
         self.stack.start("worker")
         return wait_until(
             lambda: self.logged(event)[before:],
-            seconds=30,
             what=event,
             log=lambda: self.stack.log("worker"),
         )[0]
@@ -77,7 +76,6 @@ class Shop:
         """Wait until exactly these payments have put something into a wallet."""
         wait_until(
             lambda: self.granted(wallet) >= payments,
-            seconds=20,
             what=f"{wallet} holds {len(payments)} grants",
             log=lambda: self.stack.log("worker"),
         )
@@ -91,7 +89,7 @@ class Shop:
             return [each for each in letters if each["payment_id"] == payment_id]
 
         return wait_until(
-            buried, seconds=20, what=f"{payment_id} is a dead letter", log=lambda: self.stack.log("worker")
+            buried, what=f"{payment_id} is a dead letter", log=lambda: self.stack.log("worker")
         )[0]
 
     def pool(self) -> set[int]:
@@ -155,7 +153,6 @@ def test_a_broken_edit_under_load_changes_nothing_but_a_line_in_the_log(shop: Sh
 
     wait_until(
         older_are_gone,
-        seconds=20,
         what="no pool process is older than the broken edit",
         log=lambda: shop.stack.log("worker"),
     )

@@ -20,8 +20,8 @@ def settled(stack: Stack, payment_id: str) -> Any:
     def stored() -> bool:
         return bool(stack.read("events", "list", "--payment-id", payment_id))
 
-    wait_until(stored, seconds=20, what="the event is stored")
-    return wait_until(finished, seconds=20, what="the event is finished")
+    wait_until(stored, what="the event is stored")
+    return wait_until(finished, what="the event is finished")
 
 
 @pytest.fixture
@@ -93,5 +93,5 @@ def test_an_unknown_event_type_is_stored_and_done(stack: Stack) -> None:
     def stored() -> Any:
         return stack.read("events", "list", "--type", "Some Future Event")
 
-    (event,) = wait_until(stored, seconds=20, what="the event is stored")
+    (event,) = wait_until(stored, what="the event is stored")
     assert event["state"] == "handled"

@@ -51,7 +51,7 @@ def deliver(stack: Stack, wallet: str, times: int) -> int:
 
 def test_a_deleted_queue_is_declared_anew_and_what_is_answered_200_is_granted(stack: Stack) -> None:
     assert deliver(stack, "before", 1) == 1
-    wait_until(lambda: stack.wallet("before"), seconds=20, what="a first sword")
+    wait_until(lambda: stack.wallet("before"), what="a first sword")
     stack.kill("worker")
     with Connection(stack.environment["BROKER_URL"]) as connection:
         for queue in ("events", "fulfilment"):
@@ -59,13 +59,13 @@ def test_a_deleted_queue_is_declared_anew_and_what_is_answered_200_is_granted(st
     accepted = deliver(stack, "after", 20)
     assert accepted
     stack.start("worker")
-    wait_until(lambda: len(stack.wallet("after")) == accepted, seconds=30, what="each is granted")
+    wait_until(lambda: len(stack.wallet("after")) == accepted, what="each is granted")
 
 
 def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Operator) -> None:
     dead_letters.run("app.send_task('no.such.task', queue='events')")
     dead_letters.run("app.send_task('no.other.task', queue='events')")
-    wait_until(lambda: len(dead_letters("list")) == 2, seconds=20, what="both are dead letters")
+    wait_until(lambda: len(dead_letters("list")) == 2, what="both are dead letters")
     seen = dead_letters("list")
     for _ in range(25):
         assert dead_letters("list") == seen
@@ -74,7 +74,7 @@ def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Ope
             assert dead_queue(connection.default_channel).get()
             # It breaks while it looks.
             connection.transport.close_connection(connection.connection)
-    wait_until(lambda: dead_letters("list") == seen, seconds=10, what="both are given back")
+    wait_until(lambda: dead_letters("list") == seen, what="both are given back")
     for letter in seen:
         dead_letters("discard", letter["id"])
     assert dead_letters("list") == []
@@ -89,7 +89,7 @@ def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
         former.declare()
         dead_letters.run("app.send_task('an.old.task', queue='events')")
         stack.start("worker")
-        wait_until(lambda: dead_letters("list"), seconds=20, what="it is a dead letter")
+        wait_until(lambda: dead_letters("list"), what="it is a dead letter")
         assert former.get() is None, "it dies into the new queue alone"
         Producer(connection).publish({}, exchange="", routing_key="dead", headers={"task": "an.older.task"})
         letters = dead_letters("list")
@@ -125,7 +125,6 @@ def test_where_every_queue_is_bounded_a_database_that_refuses_loses_nothing(
         assert accepted >= 4
         wait_until(
             lambda: dead_letters("list"),
-            seconds=60,
             what="the first dead letter",
             log=lambda: stack.log("worker"),
         )
@@ -137,7 +136,7 @@ def test_where_every_queue_is_bounded_a_database_that_refuses_loses_nothing(
         dead_letters("replay", "--all", exit_code=None)
         return len(stack.wallet("refused")) == accepted
 
-    wait_until(are_granted, seconds=60, what="each is granted", log=lambda: stack.log("worker"))
+    wait_until(are_granted, what="each is granted", log=lambda: stack.log("worker"))
 
 
 @pytest.mark.usefixtures("bounded")
@@ -153,7 +152,6 @@ def test_where_every_queue_is_bounded_a_database_that_is_away_loses_nothing(
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
     wait_until(
         lambda: len(stack.wallet("away")) == accepted,
-        seconds=30,
         what="each is granted",
         log=lambda: stack.log("worker"),
     )

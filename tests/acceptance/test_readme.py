@@ -20,7 +20,7 @@ from tests.documents import PAGES, Command, commands, name_of
 from tests.services import answers, free_port
 from tests.stack import ROOT
 from tests.terminal import Terminal
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 README = ROOT / "README.md"
 
@@ -103,12 +103,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     (folder / ".venv").symlink_to(ROOT / ".venv")
     run = Run(folder)
     try:
-        wait_until(run.ready, seconds=60, what="make run is ready")
+        wait_until(run.ready, what="make run is ready")
         yield run
     finally:
         if run.process.poll() is None:
             os.killpg(run.process.pid, signal.SIGINT)
-            run.process.wait(timeout=20)
+            run.process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -148,13 +148,13 @@ def type_until_it_works(terminal: Terminal, command: Command) -> None:
         done = terminal.type(*arguments)
         return done.exit_code == 0 and (command.shown is None or command.shows(done.stdout))
 
-    wait_until(works, seconds=20, what=f"{command.line} works", log=lambda: str(terminal.type(*arguments)))
+    wait_until(works, what=f"{command.line} works", log=lambda: str(terminal.type(*arguments)))
 
 
 def test_what_make_run_says_to_type_works_in_a_shell(run: Run) -> None:
     sell, show = re.findall(r"^ +(\.venv/bin/coinflowctl .+)$", run.log.read_text(), re.MULTILINE)
     assert run.shell(sell)[1].startswith("200 Settled ")
-    wait_until(lambda: "granted" in run.shell(show)[1], seconds=20, what=show)
+    wait_until(lambda: "granted" in run.shell(show)[1], what=show)
 
 
 def test_ctrl_c_stops_everything_within_ten_seconds(run: Run) -> None:

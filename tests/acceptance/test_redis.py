@@ -55,8 +55,8 @@ def test_a_full_redis_refuses_and_loses_nothing(scene: tuple[Stack, Redis]) -> N
     stack.start("worker")
     for number in range(10):
         granted(stack, f"accepted-{number}")
-    wait_until(lambda: client.llen(dead_queue.name) == 1, seconds=10, what="the dead queue holds it")
-    wait_until(lambda: client.hlen("unacked") == 0, seconds=10, what="all is acknowledged")
+    wait_until(lambda: client.llen(dead_queue.name) == 1, what="the dead queue holds it")
+    wait_until(lambda: client.hlen("unacked") == 0, what="all is acknowledged")
     buy(stack, "full", status="503")
     client.config_set("maxmemory", 0)
     buy(stack, "after")

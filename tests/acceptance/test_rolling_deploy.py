@@ -136,7 +136,6 @@ def expect(stack: Stack, items: Mapping[str, str]) -> None:
 
     wait_until(
         lambda: held() == items,
-        seconds=60,
         what=f"alice holds {items}",
         log=lambda: f"{held()}\n{stack.log('worker')}",
     )
@@ -155,7 +154,7 @@ def test_the_former_release_works_on_the_new_tables_and_beside_the_new_worker(
     former.start("web", "worker")
     first, second, *others = payments(12)
     deliver(former, "Settled", [first])
-    wait_until(lambda: count(former, "grants") == 1, seconds=60, what="it is granted on the former tables")
+    wait_until(lambda: count(former, "grants") == 1, what="it is granted on the former tables")
 
     new.release()
     deliver(former, "Settled", [second])
@@ -211,7 +210,7 @@ def test_an_upgrade_with_100_messages_waiting_loses_none(releases: tuple[Stack, 
     def waiting() -> tuple[int, int, int]:
         return count(former, "dead_letters"), len(lines(tried)), former.log("worker").count("message.refused")
 
-    wait_until(lambda: waiting() == (15, 20, 5), seconds=60, what="they wait", log=lambda: f"{waiting()}")
+    wait_until(lambda: waiting() == (15, 20, 5), what="they wait", log=lambda: f"{waiting()}")
     former.kill("worker")
     deliver(former, "Settled", bought)
     send(former, [("tasks.fulfilment.fulfil_payments", [[payment_id]]) for payment_id in dead[:10]])
@@ -222,13 +221,11 @@ def test_an_upgrade_with_100_messages_waiting_loses_none(releases: tuple[Stack, 
     new.start("web", "worker")
     expect(new, dict.fromkeys(bought, "granted"))
     told = new.environment["TOLD"]
-    wait_until(lambda: len(lines(told)) == 20, seconds=60, what="all are told", log=lambda: new.log("worker"))
+    wait_until(lambda: len(lines(told)) == 20, what="all are told", log=lambda: new.log("worker"))
     assert lines(told) == lines(tried)
     letters = Operator(new)
     try:
-        wait_until(
-            lambda: tries(letters("list")) == [1] * 5 + [2] * 10, seconds=60, what="10 were tried again"
-        )
+        wait_until(lambda: tries(letters("list")) == [1] * 5 + [2] * 10, what="10 were tried again")
         listed = letters("list")
     finally:
         letters.leave()

@@ -29,19 +29,18 @@ def test_a_torn_page_is_refused_until_what_is_left_of_the_file_is_recovered(tmp_
         tear(path)
         os.kill(stack.processes["worker"].pid, signal.SIGCONT)
         mark = path.with_name(f"{path.name}.damaged")
-        wait_until(mark.exists, seconds=20, what="the torn page is noticed", log=lambda: stack.log("worker"))
+        wait_until(mark.exists, what="the torn page is noticed", log=lambda: stack.log("worker"))
         buy(stack, "refused", status="503")
         assert stack.get("/readyz") == 503
         assert f"sqlite3 {path} .recover" in stack.log("worker")
         assert f"sqlite3 {path} .recover" in stack.log("web")
         recover(mark)
-        wait_until(lambda: stack.get("/readyz") == 200, seconds=20, what="the receiver is ready")
+        wait_until(lambda: stack.get("/readyz") == 200, what="the receiver is ready")
         buy(stack, "after")
         granted(stack, "after")
         # The torn page held three of the messages at most.
         wait_until(
             lambda: sum(bool(stack.wallet(wallet)) for wallet in wallets) >= len(wallets) - 3,
-            seconds=20,
             what="what was recovered is granted",
             log=lambda: stack.log("worker"),
         )

@@ -15,7 +15,7 @@ from tasks.coinflow.samples import sample, with_identity
 from tests.stack import KEY
 
 #: Seconds: Coinflow waits no longer for an answer.
-PATIENCE = 5.0
+COINFLOW_PATIENCE = 5.0
 #: Seconds between Coinflow's tries: 2^n - 1. The suite repeats the last of these, which presses harder and
 #: leaves the recovery's time to the product.
 _WAITS = (1, 3)
@@ -86,7 +86,7 @@ class Load:
     def stop(self) -> None:
         """Give up what has not been answered 200."""
         self._stopped.set()
-        self._thread.join(timeout=2 * PATIENCE)
+        self._thread.join(timeout=2 * COINFLOW_PATIENCE)
 
     @property
     def is_sending(self) -> bool:
@@ -106,7 +106,9 @@ class Load:
         limits = httpx2.Limits(max_connections=_CONCURRENCY, max_keepalive_connections=_CONCURRENCY)
         free = asyncio.Semaphore(_CONCURRENCY)
         async with (
-            httpx2.AsyncClient(limits=limits, timeout=PATIENCE, headers={"Authorization": KEY}) as client,
+            httpx2.AsyncClient(
+                limits=limits, timeout=COINFLOW_PATIENCE, headers={"Authorization": KEY}
+            ) as client,
             asyncio.TaskGroup() as group,
         ):
             pause = self.seconds / len(self.packets)
@@ -131,7 +133,7 @@ class Load:
 
     async def _post(self, client: httpx2.AsyncClient, body: str) -> int:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(COINFLOW_PATIENCE):
                 return (await client.post(self.url, content=body)).status_code
         except (httpx2.HTTPError, TimeoutError):
             return 0

@@ -95,7 +95,7 @@ def stop_everything(scene: Scene) -> int:
         go_by(scene, 3)
         # Celery itself logs an error when the signal comes while its processes are still starting.
         started = partial(_has_started, scene, injected + 1)
-        wait_until(started, seconds=30, what="the worker is ready", log=partial(scene.stack.log, "worker"))
+        wait_until(started, what="the worker is ready", log=partial(scene.stack.log, "worker"))
         stop_all(scene)
         injected += 1
     for name in scene.stack.processes:

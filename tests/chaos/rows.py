@@ -147,9 +147,7 @@ def _warm_up(stack: Stack, engine: Engine, packets: list[Packet]) -> None:
     """
     first = next(each for each in packets if each.event_type == "Settled")
     Load(stack.url, [first], 0).start()
-    wait_until(
-        lambda: granted(engine) == 1, seconds=30, what="a first payment", log=lambda: stack.log("worker")
-    )
+    wait_until(lambda: granted(engine) == 1, what="a first payment", log=lambda: stack.log("worker"))
 
 
 def _settled(scene: Scene) -> bool:

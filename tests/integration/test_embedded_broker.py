@@ -22,7 +22,7 @@ from tasks.embedded_broker.mandatory import Unroutable
 from tasks.embedded_broker.transport import Transport
 from tests.integration.work_queue import DEAD_QUEUE, WORK, publish
 from tests.stack import ROOT
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def connect(path: Path) -> Iterator[Callable[[], Connection]]:
         connection.release()
 
 
-def take(connection: Connection, count: int = 1, *, queue: Queue = WORK, seconds: float = 5) -> list[Message]:
+def take(
+    connection: Connection, count: int = 1, *, queue: Queue = WORK, seconds: float = PATIENCE
+) -> list[Message]:
     """Take messages and leave them unacknowledged; fewer if no more come in time."""
     taken: list[Message] = []
     consumer = Consumer(connection.channel(), [queue], on_message=taken.append, prefetch_count=count)
@@ -136,7 +138,7 @@ def test_what_a_killed_process_had_comes_to_the_next(
     try:
         assert take(connect(), seconds=0.3) == []
         owner.kill()
-        owner.wait(timeout=10)
+        owner.wait(timeout=PATIENCE)
         (again,) = take(connect())
         assert again.payload == "kept"
     finally:
@@ -163,7 +165,7 @@ def test_two_processes_share_500_messages_without_a_copy(
         assert worker.stdin is not None
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    shares = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    shares = [worker.communicate(timeout=PATIENCE)[0].split() for worker in workers]
     assert all(shares)
     assert sorted(map(int, itertools.chain(*shares))) == list(range(500))
     assert rows(path) == 0
@@ -244,7 +246,7 @@ def test_messages_for_a_monitor_that_died_do_not_pile_up(
         take(connect(), seconds=0.1)
         return rows(path) == 0
 
-    wait_until(swept, seconds=10, what="the monitor's messages are gone")
+    wait_until(swept, what="the monitor's messages are gone")
     publish(connect(), *range(10), queue=Queue("other", monitor.exchange), delivery_mode=1)
     assert rows(path) == 10
 

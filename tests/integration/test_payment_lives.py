@@ -22,6 +22,7 @@ from tasks.worker.retries import TRANSIENT
 from tests.integration.pipeline import delivered
 from tests.life_check import check
 from tests.lives import Life, deliveries, live
+from tests.waiting import PATIENCE
 
 #: Payments have ids of their own, so one database serves all examples.
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -55,7 +56,7 @@ def test_any_order_and_number_of_deliveries_ends_in_the_same_wallet(engine: Engi
 def test_a_payment_and_its_loss_at_the_same_time_never_end_granted(engine: Engine) -> None:
     """200 times each in a thread of its own, as two workers would; only what a task retries is retried."""
     payment_ids = [f"pay-{number}" for number in range(200)]
-    together = Barrier(2, timeout=60)
+    together = Barrier(2, timeout=PATIENCE)
 
     def work(event_type: str) -> None:
         for payment_id in payment_ids:

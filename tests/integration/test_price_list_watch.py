@@ -64,7 +64,6 @@ class Worker:
         """Look until a sword costs so much."""
         wait_until(
             lambda: self.look() and in_force(engine or self.engine) == cents,
-            seconds=20,
             what=f"a sword costs {cents}",
         )
 
@@ -159,7 +158,7 @@ def test_an_edit_while_the_worker_runs_is_accepted(worker: Worker, said: Said) -
     # Longer than what a pipe would hold.
     worker.path.write_text(listed(7) + "# a remark\n" * 20_000)
     worker.expect(7)
-    (line,) = wait_until(lambda: said("price_list.changed"), seconds=5, what="it says so")
+    (line,) = wait_until(lambda: said("price_list.changed"), what="it says so")
     assert (line["file"], line["logger"]) == (str(worker.path), "tasks.worker.price_list")
 
 
@@ -171,7 +170,7 @@ def test_a_broken_edit_changes_nothing_and_is_reported_once(worker: Worker, said
         worker.look()
         return said("price_list.refused")
 
-    (line,) = wait_until(refused, seconds=20, what="it is refused")
+    (line,) = wait_until(refused, what="it is refused")
     assert (line["file"], line["line"]) == (str(worker.path), 2)
     assert line["reason"] == "items.sword.price.cents: Input should be greater than 0"
     assert in_force(worker.engine) == 5
@@ -189,9 +188,7 @@ def test_a_worker_starts_without_its_database_and_accepts_the_first_list_later(
     worker.app.collaborators.engine = connect(away)
     (log,) = worker.start()
     assert (log["event"], log["log_level"]) == ("price_list.waiting", "warning")
-    wait_until(
-        lambda: worker.look() and len(said("price_list.waiting")) == 2, seconds=20, what="it tries again"
-    )
+    wait_until(lambda: worker.look() and len(said("price_list.waiting")) == 2, what="it tries again")
     monkeypatch.setenv("DATABASE_URL", there)
     worker.expect(5, migrated)
     # What differs later is an edit all the same.
@@ -205,7 +202,7 @@ def test_a_start_that_had_to_wait_leaves_the_list_in_force_alone(
     apply(migrated, 6)
     worker.app.collaborators.engine = connect(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/none")
     worker.start()
-    wait_until(lambda: worker.look() and said("price_list.differs"), seconds=20, what="it is reported")
+    wait_until(lambda: worker.look() and said("price_list.differs"), what="it is reported")
     assert in_force(migrated) == 6
 
 

@@ -71,7 +71,7 @@ def test_a_confirm_that_comes_too_late_confirms_no_other_publish(proxy: Proxy, h
         with pytest.raises(TimeoutError):
             publish(connection)
         proxy.resume()
-        wait_until(queue.get, seconds=10, what="the first message has arrived")
+        wait_until(queue.get, what="the first message has arrived")
         proxy.stall()
         with pytest.raises((TimeoutError, kombu.exceptions.OperationalError)):
             publish(connection)

@@ -23,6 +23,7 @@ from tasks.store.database import connect
 from tasks.worker.retries import Kind, kind
 from tests.chaos.proxy import Proxy
 from tests.services import postgres_database
+from tests.waiting import PATIENCE
 
 
 def raised(action: Callable[[], object]) -> Exception:
@@ -58,7 +59,7 @@ def test_a_backend_that_is_killed_in_mid_transaction_is_transient(postgres: Engi
 
 
 def test_of_two_transactions_that_deadlock_one_ends_and_the_other_is_transient(postgres: Engine) -> None:
-    both_hold = threading.Barrier(2, timeout=10)
+    both_hold = threading.Barrier(2, timeout=PATIENCE)
     errors: list[Exception] = []
 
     def work(first: int, second: int) -> None:
@@ -74,7 +75,7 @@ def test_of_two_transactions_that_deadlock_one_ends_and_the_other_is_transient(p
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert [kind(error) for error in errors] == [Kind.TRANSIENT]
     assert "deadlock" in str(errors[0])
 

@@ -212,7 +212,6 @@ def test_a_standby_that_is_promoted_is_written_to() -> None:
                 administrator.execute("SELECT pg_promote()")
                 wait_until(
                     lambda: administrator.execute("SELECT NOT pg_is_in_recovery()").fetchone() == (True,),
-                    seconds=20,
                     what="the standby is promoted",
                 )
             write(engine, 1)

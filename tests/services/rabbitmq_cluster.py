@@ -28,7 +28,7 @@ class RabbitMQCluster:
 
     def leader(self, queue: str) -> Server:
         """Return the node that leads a quorum queue."""
-        name = wait_until(lambda: self._leaders().get(queue, ""), seconds=30, what=f"{queue} is led")
+        name = wait_until(lambda: self._leaders().get(queue, ""), what=f"{queue} is led")
         return self.nodes[name]
 
     def consuming(self, queue: str) -> list[Server]:

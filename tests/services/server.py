@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def missing(what: str) -> NoReturn:
@@ -63,7 +63,7 @@ class Server:
                 start_new_session=True,
                 user=self.user,
             )
-        wait_until(self._is_ready, seconds=60, what=f"{self.command[0]} is ready; see {self.log}")
+        wait_until(self._is_ready, what=f"{self.command[0]} is ready; see {self.log}")
 
     @property
     def running(self) -> bool:
@@ -82,10 +82,10 @@ class Server:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal_number or self.stop_signal)
         try:
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=PATIENCE)
         finally:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process = None
         # Its children, and what they hold open, may end a moment later.
-        wait_until(lambda: not answers(self.port), seconds=30, what=f"port {self.port} is free again")
+        wait_until(lambda: not answers(self.port), what=f"port {self.port} is free again")
