@@ -25,9 +25,9 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 	@dotenv run --no-override honcho --env /dev/null start release
 	@exec dotenv run --no-override sh -c "$$START"
 
-# Most tests wait for processes, so two at a time take half as long; those of a file stay together, and the files
-# in their order, because the long ones come first.
-PYTEST = pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# A test that waits for processes leaves a third of a core idle, so three at a time keep two cores busy; those of a
+# file stay together, and the files in their order, because the long ones come first.
+PYTEST = pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: .venv/developed ## Run the tests
 	$(PYTEST)
