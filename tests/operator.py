@@ -3,26 +3,10 @@
 import json
 import subprocess
 import sys
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from tests.stack import ROOT, Stack
-
-TERMINAL = """
-import json, sys
-from click.testing import CliRunner
-from tasks.celery import app
-from tasks.cli import main
-for line in sys.stdin:
-    request = json.loads(line)
-    answer = {}
-    if "code" in request:
-        exec(request["code"], {"app": app, "data": request["data"]})
-    else:
-        done = CliRunner().invoke(main, request["arguments"])
-        answer = {"exit_code": done.exit_code, "stdout": done.stdout}
-        answer["stderr"] = done.stderr + repr(done.exception)
-    print(json.dumps(answer), flush=True)
-"""
 
 
 class Operator:
@@ -33,7 +17,7 @@ class Operator:
 
     def __init__(self, stack: Stack) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", TERMINAL],
+            [sys.executable, "-m", "tests.programs.terminal"],
             cwd=ROOT,
             env=stack.environment,
             stdin=subprocess.PIPE,
@@ -41,22 +25,35 @@ class Operator:
             text=True,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
     def __call__(self, *arguments: str, exit_code: int | None = 0) -> Any:
         """Run `coinflowctl dead-letters`; return what it prints, or its error. None is any code."""
-        done = self._say({"arguments": ["dead-letters", *arguments, "--json"]})
+        done = self._ask("ctl", "dead-letters", *arguments, "--json")
         assert exit_code in {None, done["exit_code"]}, done
         return json.loads(done["stdout"]) if done["exit_code"] == 0 else done["stderr"]
 
-    def run(self, code: str, data: object = None) -> None:
-        """Do something with the stack's broker, as any other program might."""
-        self._say({"code": code, "data": data})
+    def send(self, task: str, *, queue: str) -> None:
+        """Send a task, which need not exist."""
+        self._ask("send", task, queue)
 
-    def _say(self, request: dict[str, Any]) -> Any:
+    def publish(self, body: str, **options: Any) -> None:
+        """Publish a message, which need not be a task."""
+        self._ask("publish", body, options)
+
+    def crash(self) -> None:
+        """Do what the message in the queue `events` would do if it ended each worker that takes it."""
+        self._ask("crash")
+
+    def _ask(self, request: str, *arguments: Any) -> Any:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.write(json.dumps([request, arguments]) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
-
-    def leave(self) -> None:
-        self._process.communicate()

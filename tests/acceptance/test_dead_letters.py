@@ -10,22 +10,10 @@ import pytest
 
 from tests.acceptance.purchases import buy, granted
 from tests.acceptance.servers import COMBINATIONS, Serve
+from tests.merchants import employ
 from tests.operator import Operator
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
-
-HANDLERS = """
-import os
-import signal
-from typing import Any
-
-from tasks.merchant import Event, on
-
-
-@on("KYC Failure")
-def kills_its_process(event: Event[Any]) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 @pytest.fixture(scope="module", params=COMBINATIONS)
@@ -37,8 +25,7 @@ def shop(
     (folder / "catalog.toml").write_text((ROOT / "catalog.toml").read_text())
     with serve(request.param, folder) as environment:
         own = {"CATALOG_PATH": f"{folder}/catalog.toml", "LOG_FORMAT": "json"}
-        with Stack(folder, environment | own) as stack:
-            stack.write_handlers(HANDLERS)
+        with Stack(folder, environment | own | employ("tests.merchants.deadly")) as stack:
             stack.release()
             stack.start("web", "worker")
             yield stack
@@ -50,9 +37,8 @@ PROMPT = pytest.mark.parametrize("shop", COMBINATIONS[:2], indirect=True)
 
 @pytest.fixture(scope="module")
 def ctl(shop: Stack) -> Iterator[Operator]:
-    operator = Operator(shop)
-    yield operator
-    operator.leave()
+    with Operator(shop) as operator:
+        yield operator
 
 
 def letters(stack: Stack, payment_id: str, event_type: str = "Settled") -> list[dict[str, Any]]:
@@ -134,27 +120,6 @@ def headers(task: Any) -> dict[str, Any]:
     return {"task": task, "id": str(uuid.uuid4()), "lang": "py", "retries": 0, "argsrepr": ""}
 
 
-PUBLISH = """
-from celeryconfig import task_queues
-with app.connection_for_write() as connection:
-    for body, options in data:
-        connection.Producer().publish(body.encode(), exchange="coinflow", declare=task_queues, **options)
-"""
-#: What a message does that ends each worker that takes it.
-CRASH = """
-from celeryconfig import DELIVERY_LIMIT, task_queues
-from tests.waiting import wait_until
-deliveries = 0
-# RabbitMQ may have given it to the worker that was just killed, too.
-while deliveries < DELIVERY_LIMIT:
-    with app.connection_for_read() as connection, connection.channel() as channel:
-        message = wait_until(task_queues[0](channel).get, what="the message comes again")
-        deliveries = message.headers.get("x-delivery-count", 0)
-with app.connection_for_read() as connection:
-    assert task_queues[0](connection.default_channel).get() is None
-"""
-
-
 def test_what_no_task_can_take_is_kept_listed_replayed_and_discarded(shop: Stack, ctl: Operator) -> None:
     mark = uuid.uuid4().hex
     as_json: dict[str, Any] = {"content_type": "application/json", "content_encoding": "utf-8"}
@@ -166,9 +131,9 @@ def test_what_no_task_can_take_is_kept_listed_replayed_and_discarded(shop: Stack
         (f'["{mark}"]', "fulfilment", {**as_json, "headers": {"task": ["unhashable"]}}),
         (f'[["{mark}"], {{}}, {{}}]', "fulfilment", {**as_json, "headers": headers("tasks.former")}),
     ]
-    raw = [(body, {"routing_key": queue, **options}) for body, queue, options in messages]
     seen = {each["id"] for each in ctl("list")}
-    ctl.run(PUBLISH, raw)
+    for body, queue, options in messages:
+        ctl.publish(body, routing_key=queue, **options)
 
     def listed() -> list[dict[str, Any]]:
         found = [each for each in ctl("list") if each["id"] not in seen]
@@ -205,7 +170,7 @@ def test_real_events_in_the_dead_queue_are_listed_and_replayed(shop: Stack, ctl:
     payment_id = buy(shop, wallet)
     # To the second: RabbitMQ knows no more.
     since = f"{datetime.now(UTC) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}"
-    ctl.run(CRASH)
+    ctl.crash()
 
     def crashed() -> Any:
         return ctl("list", "--error", "CrashLoop", "--since", since)

@@ -7,47 +7,19 @@ from typing import Any
 
 import pytest
 
+from tests.merchants import employ
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
 PAGE = (ROOT / "docs" / "how-to" / "write-a-handler.md").read_text()
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-FAULTY = '''
-import pathlib
-from tasks.merchant import PermanentError
-
-
-def _times(event: Event[Any]) -> int:
-    """Count the calls for an event, in a file."""
-    calls = pathlib.Path("var") / event.key
-    calls.parent.mkdir(exist_ok=True)
-    with calls.open("a+") as file:
-        file.write(".")
-    return len(calls.read_text())
-
-
-@on("KYC Success")
-def away_at_first(event: Event[Any]) -> None:
-    if _times(event) < 3:
-        raise ConnectionError("not yet")
-
-
-@on("KYC Failure")
-def refuses(event: Event[Any]) -> None:
-    raise PermanentError("not this one")
-
-
-@on("Settled")
-def wrong_at_first(event: Event[Any]) -> None:
-    if _times(event) < 2:
-        raise ValueError("once")
-'''
 
 
 @pytest.fixture(scope="module")
 def handling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("handlers"), {"LOG_FORMAT": "json"}) as stack:
-        stack.write_handlers("from typing import Any\n" + EXAMPLE + FAULTY)
+    environment = employ("tasks.handlers", "tests.merchants.faulty") | {"LOG_FORMAT": "json"}
+    with Stack(tmp_path_factory.mktemp("handlers"), environment) as stack:
+        stack.write_handlers(EXAMPLE)
         stack.release()
         stack.start("web", "worker")
         yield stack

@@ -34,9 +34,8 @@ def stack(host: VirtualHost, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def dead_letters(stack: Stack) -> Iterator[Operator]:
-    operator = Operator(stack)
-    yield operator
-    operator.leave()
+    with Operator(stack) as operator:
+        yield operator
 
 
 def deliver(stack: Stack, wallet: str, times: int) -> int:
@@ -63,8 +62,8 @@ def test_a_deleted_queue_is_declared_anew_and_what_is_answered_200_is_granted(st
 
 
 def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Operator) -> None:
-    dead_letters.run("app.send_task('no.such.task', queue='events')")
-    dead_letters.run("app.send_task('no.other.task', queue='events')")
+    dead_letters.send("no.such.task", queue="events")
+    dead_letters.send("no.other.task", queue="events")
     wait_until(lambda: len(dead_letters("list")) == 2, what="both are dead letters")
     seen = dead_letters("list")
     for _ in range(25):
@@ -87,7 +86,7 @@ def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
     with Connection(stack.environment["BROKER_URL"]) as connection:
         former = former_dead_queue(connection.default_channel)
         former.declare()
-        dead_letters.run("app.send_task('an.old.task', queue='events')")
+        dead_letters.send("an.old.task", queue="events")
         stack.start("worker")
         wait_until(lambda: dead_letters("list"), what="it is a dead letter")
         assert former.get() is None, "it dies into the new queue alone"

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from functools import partial
-from pathlib import Path
 
 from kombu import Connection
 
@@ -14,8 +13,6 @@ from tests.chaos.result import granted
 from tests.chaos.scene import Scene
 from tests.waiting import wait_until
 
-#: Where handlers that misbehave lie.
-HANDLERS = Path(__file__).parent
 #: As many payments as a worker may have under way: what was committed just then may still come to light.
 UNDER_WAY = 16
 

@@ -11,10 +11,11 @@ from functools import partial
 
 from kombu import Connection
 
-from tests.chaos.checks import HANDLERS, dead_messages, go_by, stop_all
+from tests.chaos.checks import dead_messages, go_by, stop_all
 from tests.chaos.poison import POISON
 from tests.chaos.result import dead_handlers, granted, slowest_grant
 from tests.chaos.scene import Scene
+from tests.merchants import employ
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
@@ -63,7 +64,7 @@ def poison(scene: Scene) -> int:
 def poison_handlers(scene: Scene) -> int:
     """Give the product a merchant's handlers that do the same; fulfilment must go on beside them."""
     scene.stack.kill("worker")
-    scene.stack.write_handlers(HANDLERS.joinpath("poisonous_handlers.py").read_text())
+    scene.stack.environment |= employ("tests.merchants.poisonous")
     scene.stack.start_process("worker")
     began = datetime.now(UTC)
     for event_type in _POISONED:

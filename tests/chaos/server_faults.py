@@ -10,9 +10,10 @@ from kombu import Connection
 from redis import Redis
 from sqlalchemy import text
 
-from tests.chaos.checks import HANDLERS, UNDER_WAY, dead_messages, expect_answers, go_by, lead_in
+from tests.chaos.checks import UNDER_WAY, dead_messages, expect_answers, go_by, lead_in
 from tests.chaos.result import granted
 from tests.chaos.scene import Scene
+from tests.merchants import employ
 from tests.services import rabbitmqctl
 from tests.waiting import wait_until
 
@@ -48,7 +49,7 @@ class MemoryAlarm:
     def __call__(self, scene: Scene) -> int:
         """Break it in the middle of the traffic; nothing may become a dead message for it."""
         scene.stack.kill("worker")
-        scene.stack.write_handlers(HANDLERS.joinpath("impatient_handlers.py").read_text())
+        scene.stack.environment |= employ("tests.merchants.impatient")
         scene.stack.start_process("worker")
         for _ in range(UNDER_WAY):
             scene.stack.trigger("KYC Created")

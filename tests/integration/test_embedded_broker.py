@@ -6,9 +6,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from kombu.message import Message
 
 from tasks.embedded_broker.file import BrokerFile, QueueLimits
 from tasks.embedded_broker.mandatory import Unroutable
-from tasks.embedded_broker.transport import Transport
-from tests.integration.work_queue import DEAD_QUEUE, WORK, publish
+from tests.integration.work_queue import DEAD_QUEUE, WORK, embedded, publish, take
 from tests.stack import ROOT
 from tests.waiting import PATIENCE, wait_until
 
@@ -32,44 +30,18 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def connect(path: Path) -> Iterator[Callable[[], Connection]]:
-    connections = []
-
-    def new() -> Connection:
-        connections.append(Connection(transport=Transport, transport_options={"path": str(path)}))
-        return connections[-1]
-
-    yield new
-    for connection in connections:
-        connection.release()
+    with ExitStack() as connections:
+        yield lambda: connections.enter_context(embedded(path))
 
 
-def take(
-    connection: Connection, count: int = 1, *, queue: Queue = WORK, seconds: float = PATIENCE
-) -> list[Message]:
-    """Take messages and leave them unacknowledged; fewer if no more come in time."""
-    taken: list[Message] = []
-    consumer = Consumer(connection.channel(), [queue], on_message=taken.append, prefetch_count=count)
-    consumer.consume()
-    try:
-        while len(taken) < count:
-            connection.drain_events(timeout=seconds)
-    except TimeoutError:
-        pass
-    # kombu hands a connection's messages to the newest consumer of their queue, whose channel it may not be.
-    consumer.cancel()
-    return taken
-
-
-def in_another_process(path: Path, code: str) -> subprocess.Popen[str]:
-    """Run code that has `publish`, `take` and a `connection` to the broker."""
-    program = f"""
-import os, sys, time
-from tests.integration.test_embedded_broker import *
-connection = Connection(transport=Transport, transport_options={{"path": {str(path)!r}}})
-{textwrap.dedent(code)}
-"""
+def in_another_process(path: Path, role: str) -> subprocess.Popen[str]:
+    """Start another process at the broker, in a role of `tests.programs.embedded_broker`."""
     return subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.programs.embedded_broker", str(path), role],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -124,16 +96,7 @@ def test_what_a_killed_process_had_comes_to_the_next(
     connect: Callable[[], Connection], path: Path, *, orphan: bool
 ) -> None:
     publish(connect(), "kept")
-    owner = in_another_process(
-        path,
-        f"""
-        assert take(connection)
-        if {orphan} and not (child := os.fork()):
-            time.sleep(60)
-        print(child if {orphan} else 0, flush=True)
-        time.sleep(60)
-        """,
-    )
+    owner = in_another_process(path, "fork_and_hold" if orphan else "hold")
     child = int(line(owner))
     try:
         assert take(connect(), seconds=0.3) == []
@@ -151,15 +114,7 @@ def test_two_processes_share_500_messages_without_a_copy(
     connect: Callable[[], Connection], path: Path
 ) -> None:
     publish(connect(), *range(500))
-    code = """
-    print("ready", flush=True)
-    sys.stdin.readline()
-    while taken := take(connection, 5, seconds=0.5):
-        print(*(message.payload for message in taken), flush=True)
-        for message in taken:
-            message.ack()
-    """
-    workers = [in_another_process(path, code) for _ in range(2)]
+    workers = [in_another_process(path, "share") for _ in range(2)]
     assert [line(worker) for worker in workers] == ["ready", "ready"]
     for worker in workers:
         assert worker.stdin is not None
@@ -216,15 +171,7 @@ def test_other_processes_queues_get_their_copies(
     exchange = Exchange("news", type=kind)
     here = Queue("here", exchange, routing_key="task.#")
     here(connect().default_channel).declare()
-    there = in_another_process(
-        path,
-        f"""
-        queue = Queue("there", Exchange("news", type={kind!r}), routing_key="task.*")
-        queue(connection.default_channel).declare()
-        print("bound", flush=True)
-        print(take(connection, queue=queue)[0].payload, flush=True)
-        """,
-    )
+    there = in_another_process(path, f"hear_{kind}")
     try:
         assert line(there) == "bound"
         with connect().channel() as channel:
@@ -268,7 +215,7 @@ def test_a_fork_has_an_owner_of_its_own(connect: Callable[[], Connection], path:
     (message,) = take(connection)
     child = os.fork()
     if not child:
-        with Connection(transport=Transport, transport_options={"path": str(path)}) as forked:
+        with embedded(path) as forked:
             os._exit(len(take(forked, seconds=1.5)))
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0

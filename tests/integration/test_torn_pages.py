@@ -18,10 +18,9 @@ from structlog.testing import capture_logs
 from tasks.embedded_broker import file as broker_file
 from tasks.embedded_broker.file import BrokerFile
 from tasks.embedded_broker.shared_file import FileDamaged
-from tasks.embedded_broker.transport import Transport
 from tasks.store.database import connect
 from tasks.worker.retries import Kind, kind
-from tests.integration.work_queue import DEAD_QUEUE, WORK, publish
+from tests.integration.work_queue import DEAD_QUEUE, WORK, embedded, publish
 from tests.services import missing
 
 PAGE = 4096
@@ -68,7 +67,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def connection(path: Path) -> Iterator[Connection]:
     """Return a connection to a broker with messages that have been written back to its file."""
-    with Connection(transport=Transport, transport_options={"path": str(path)}) as connection:
+    with embedded(path) as connection:
         DEAD_QUEUE(connection.default_channel).declare()
         for number in range(MESSAGES):
             publish(connection, "x" * 700, headers={"mark": f"mark-{number}"})

@@ -90,9 +90,8 @@ def test_redis_gives_nothing_back_that_is_still_held() -> None:
 
 def transport_options(url: str) -> dict[str, Any]:
     """Return what the configuration says on another broker, which it reads from the environment once."""
-    code = "import celeryconfig, json; print(json.dumps(celeryconfig.broker_transport_options))"
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-m", "tests.programs.broker_options"],
         cwd=ROOT,
         env=os.environ | {"BROKER_URL": url},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A merchant's `tasks/handlers.py` in which everything is wrong."""
+"""Handlers in which everything is wrong."""
 
 import os
 import signal

@@ -1,0 +1,55 @@
+"""What an operator, or any other program, says to the broker: a request a line, an answer a line."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from click.testing import CliRunner
+
+from celeryconfig import DELIVERY_LIMIT, task_queues
+from tasks.celery import app
+from tasks.cli import main
+from tests.waiting import wait_until
+
+
+def ctl(*arguments: str) -> dict[str, Any]:
+    """Run coinflowctl."""
+    done = CliRunner().invoke(main, arguments)
+    return {
+        "exit_code": done.exit_code,
+        "stdout": done.stdout,
+        "stderr": done.stderr + repr(done.exception),
+    }
+
+
+def send(task: str, queue: str) -> None:
+    """Send a task, which need not exist."""
+    app.send_task(task, queue=queue)
+
+
+def publish(body: str, options: dict[str, Any]) -> None:
+    """Publish a message, which need not be a task."""
+    with app.connection_for_write() as connection:
+        connection.Producer().publish(body.encode(), exchange="coinflow", declare=task_queues, **options)
+
+
+def crash() -> None:
+    """Do what a message does that ends each worker that takes it, until it is over its delivery limit."""
+    deliveries = 0
+    # RabbitMQ may have given it to the worker that was just killed, too.
+    while deliveries < DELIVERY_LIMIT:
+        with app.connection_for_read() as connection, connection.channel() as channel:
+            message: Any = wait_until(task_queues[0](channel).get, what="the message comes again")
+            deliveries = message.headers.get("x-delivery-count", 0)
+    with app.connection_for_read() as connection:
+        assert task_queues[0](connection.default_channel).get() is None
+
+
+REQUESTS: dict[str, Callable[..., Any]] = {each.__name__: each for each in (ctl, send, publish, crash)}
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        name, arguments = json.loads(line)
+        sys.stdout.write(json.dumps(REQUESTS[name](*arguments)) + "\n")
+        sys.stdout.flush()
