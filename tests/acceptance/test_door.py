@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 from tasks.store.schema import dead_letters, events, grants, handler_runs
 from tests.acceptance.requests import KEY, NEXT_KEY, Row, http, rows, settled
+from tests.engines import connected
 from tests.services import postgres_database
 from tests.stack import Stack
 from tests.waiting import PATIENCE, wait_until
@@ -92,16 +93,15 @@ def converse(stack: Stack, parts: Sequence[bytes]) -> bytes:
 
 def finished(stack: Stack) -> dict[str, Any]:
     """Return the outcome of each row's event, once all have come and none is left to be handled."""
-    engine = create_engine(stack.environment["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:"))
+    url = stack.environment["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:")
     query = (
         select(events.c.body, handler_runs.c.state, dead_letters.c.error, grants)
         .outerjoin_from(events, handler_runs, handler_runs.c.event_id == events.c.id)
         .outerjoin(dead_letters, dead_letters.c.event_id == events.c.id)
         .outerjoin(grants, grants.c.payment_id == events.c.payment_id)
     )
-    with engine.connect() as connection:
+    with connected(url) as engine, engine.connect() as connection:
         found = {json.loads(row.body)["data"]["row"]: row for row in connection.execute(query)}
-    engine.dispose()
     expected = {"the last one", *(row.name for row in ROWS if row.outcome is not None)}
     through = found.keys() >= expected and all(row.state != "pending" for row in found.values())
     return found if through else {}

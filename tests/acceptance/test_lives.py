@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from tasks.settings import Settings
-from tasks.store.database import connect
 from tasks.store.schema import events, handler_runs
 from tasks.store.states import RunState
+from tests.engines import connected
 from tests.life_check import check
 from tests.lives import deliveries, live
 from tests.services import SharedRabbitMQ, postgres_database
@@ -32,7 +32,8 @@ def test_500_lives_shuffled_with_copies_through_rabbitmq_and_four_processes(
     bodies = [json.dumps(packet).encode() for packet in deliveries(random, packets)]
     with postgres_database() as database:
         environment = {"BROKER_URL": shared_rabbitmq.virtual_host().url, "DATABASE_URL": database}
-        with Stack(tmp_path, environment) as stack:
+        address = Settings(database_url=SecretStr(database)).database_url.get_secret_value()
+        with Stack(tmp_path, environment) as stack, connected(address) as engine:
             stack.release()
             stack.start("web")
             stack.start_process("worker", "--concurrency 4")
@@ -44,8 +45,6 @@ def test_500_lives_shuffled_with_copies_through_rabbitmq_and_four_processes(
                     pool.map(lambda body: client.post(stack.url, content=body).status_code, bodies)
                 )
             assert set(answers) == {200}
-            settings = Settings(database_url=SecretStr(database))
-            engine = connect(settings.database_url.get_secret_value())
             unhandled = select(func.count()).where(handler_runs.c.state != RunState.DONE)
 
             def handled() -> bool:
@@ -56,4 +55,3 @@ def test_500_lives_shuffled_with_copies_through_rabbitmq_and_four_processes(
             wait_until(handled, what="every event is handled", log=lambda: stack.log("worker"))
             for life in chosen:
                 check(engine, life)
-            engine.dispose()

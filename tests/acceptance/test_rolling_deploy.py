@@ -223,12 +223,9 @@ def test_an_upgrade_with_100_messages_waiting_loses_none(releases: tuple[Stack, 
     told = new.environment["TOLD"]
     wait_until(lambda: len(lines(told)) == 20, what="all are told", log=lambda: new.log("worker"))
     assert lines(told) == lines(tried)
-    letters = Operator(new)
-    try:
+    with Operator(new) as letters:
         wait_until(lambda: tries(letters("list")) == [1] * 5 + [2] * 10, what="10 were tried again")
         listed = letters("list")
-    finally:
-        letters.leave()
     assert sorted(each["payment_id"] for each in listed if each["error"] == "ItemUnknown") == sorted(dead)
     gone = [each["handler"] for each in listed if each["error"] != "ItemUnknown"]
     assert gone == ["tasks.gone"] * 5

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from celeryconfig import task_queues
 from tasks.celery import Application, create_app
 from tasks.settings import Settings
-from tasks.store.database import connect
 from tasks.store.price_lists import accept
+from tests.engines import connected
 from tests.services import postgres_database
 from tests.stack import ROOT
 
@@ -31,9 +31,7 @@ def migrated(
             url = servers.enter_context(postgres_database())
         monkeypatch.setenv("DATABASE_URL", url)
         command.upgrade(Config(toml_file=ROOT / "pyproject.toml"), "head")
-        engine = connect(Settings.load().database_url.get_secret_value())
-        yield engine
-        engine.dispose()
+        yield servers.enter_context(connected(Settings.load().database_url.get_secret_value()))
 
 
 @pytest.fixture
@@ -50,11 +48,13 @@ def app(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     (tmp_path / "catalog.toml").write_text(PRICE_LIST)
     monkeypatch.setenv("CATALOG_PATH", str(tmp_path / "catalog.toml"))
     app = create_app(Settings.load())
-    app.conf.broker_transport_options = {"path": str(tmp_path / "broker.sqlite3")}
-    app.loader.import_default_modules()
-    with app.connection_for_write() as connection:
-        for queue in task_queues:
-            queue(connection.default_channel).declare()
-    yield app
-    app.collaborators.engine.dispose()
-    app.close()
+    try:
+        app.conf.broker_transport_options = {"path": str(tmp_path / "broker.sqlite3")}
+        app.loader.import_default_modules()
+        with app.connection_for_write() as connection:
+            for queue in task_queues:
+                queue(connection.default_channel).declare()
+        yield app
+    finally:
+        app.collaborators.engine.dispose()
+        app.close()

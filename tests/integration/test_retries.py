@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.errors import PermanentError, PriceMismatch, TransientError
 from tasks.settings import Settings
-from tasks.store.database import connect
 from tasks.worker.retries import Kind, kind
 from tests.chaos.proxy import Proxy
+from tests.engines import connected
 from tests.services import postgres_database
 from tests.waiting import PATIENCE
 
@@ -37,12 +37,11 @@ def raised(action: Callable[[], object]) -> Exception:
 def postgres() -> Any:
     with postgres_database() as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
-        engine = connect(Settings.load().database_url.get_secret_value())
-        with engine.begin() as connection:
-            connection.execute(text("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER, name TEXT)"))
-            connection.execute(text("INSERT INTO things VALUES (1, 0, ''), (2, 0, '')"))
-        yield engine
-        engine.dispose()
+        with connected(Settings.load().database_url.get_secret_value()) as engine:
+            with engine.begin() as connection:
+                connection.execute(text("CREATE TABLE things (id INTEGER PRIMARY KEY, n INTEGER, name TEXT)"))
+                connection.execute(text("INSERT INTO things VALUES (1, 0, ''), (2, 0, '')"))
+            yield engine
 
 
 def test_a_backend_that_is_killed_in_mid_transaction_is_transient(postgres: Engine) -> None:
@@ -116,16 +115,18 @@ def test_a_lock_that_is_not_had_in_time_is_transient(postgres: Engine) -> None:
 
 
 def test_a_server_that_is_not_there_is_transient() -> None:
-    engine = connect("postgresql+psycopg://postgres@127.0.0.1:1/none")
-    assert kind(raised(engine.connect)) is Kind.TRANSIENT
+    with connected("postgresql+psycopg://postgres@127.0.0.1:1/none") as engine:
+        assert kind(raised(engine.connect)) is Kind.TRANSIENT
 
 
 def test_a_database_that_falls_silent_until_the_time_limit_is_transient(postgres: Engine) -> None:
     def stop(*_: object) -> None:
         raise SoftTimeLimitExceeded
 
-    with Proxy(postgres.url.port or 5432) as proxy:
-        engine = connect(postgres.url.set(port=proxy.port).render_as_string(hide_password=False))
+    with (
+        Proxy(postgres.url.port or 5432) as proxy,
+        connected(postgres.url.set(port=proxy.port).render_as_string(hide_password=False)) as engine,
+    ):
         with engine.connect():
             pass
         proxy.silence()
@@ -137,31 +138,29 @@ def test_a_database_that_falls_silent_until_the_time_limit_is_transient(postgres
         finally:
             signal.signal(signal.SIGALRM, before)
         assert kind(error) is Kind.TRANSIENT
-        engine.dispose()
 
 
 @pytest.mark.parametrize("fault", ["locked", "full", "readonly"])
 def test_what_ails_a_sqlite_file_is_transient(tmp_path: Path, fault: str) -> None:
-    engine = connect(f"sqlite:///{tmp_path}/file")
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE things (name TEXT)"))
+    with connected(f"sqlite:///{tmp_path}/file") as engine:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE things (name TEXT)"))
 
-    def work() -> None:
-        with engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            raw.execute("PRAGMA busy_timeout = 10")
-            if fault == "full":
-                raw.execute("PRAGMA max_page_count = 1")
-            if fault == "readonly":
-                raw.execute("PRAGMA query_only = ON")
-            connection.execute(text("INSERT INTO things VALUES (:name)"), {"name": "x" * 100_000})
+        def work() -> None:
+            with engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert raw is not None
+                raw.execute("PRAGMA busy_timeout = 10")
+                if fault == "full":
+                    raw.execute("PRAGMA max_page_count = 1")
+                if fault == "readonly":
+                    raw.execute("PRAGMA query_only = ON")
+                connection.execute(text("INSERT INTO things VALUES (:name)"), {"name": "x" * 100_000})
 
-    with closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as other:
-        if fault == "locked":
-            other.execute("BEGIN IMMEDIATE")
-        error = raised(work)
-    engine.dispose()
+        with closing(sqlite3.connect(tmp_path / "file", isolation_level=None)) as other:
+            if fault == "locked":
+                other.execute("BEGIN IMMEDIATE")
+            error = raised(work)
     assert fault in str(error)
     assert kind(error) is Kind.TRANSIENT
 

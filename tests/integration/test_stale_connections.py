@@ -4,16 +4,17 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from tasks.store.database import connect
 from tasks.worker.retries import Kind, kind
+from tests.engines import connected
 from tests.services import Server, free_port, postgres, postgres_database
 from tests.waiting import wait_until
 
@@ -49,12 +50,10 @@ def psycopg_url(url: str, **parts: str) -> str:
 class Place:
     """A database with a table, its administrator, and a role that may write to it."""
 
-    def __init__(self, url: str) -> None:
-        self._admin = psycopg.connect(url, autocommit=True)
+    def __init__(self, url: str, administrator: psycopg.Connection[Any]) -> None:
+        self._admin = administrator
         self.names = {"database": str(make_url(url).database), "role": f"role_{uuid.uuid4().hex[:12]}"}
         self.url = psycopg_url(url, username=self.names["role"])
-        self.execute("CREATE TABLE things (id INTEGER PRIMARY KEY)")
-        self.make_role()
 
     def make_role(self) -> None:
         self.execute("CREATE ROLE {role} LOGIN; GRANT ALL ON things TO {role}")
@@ -69,10 +68,6 @@ class Place:
     def execute(self, statement: str) -> None:
         self._admin.execute(statement.format(**self.names).encode())
 
-    def close(self) -> None:
-        self.drop_roles()
-        self._admin.close()
-
 
 @pytest.fixture(scope="module")
 def administrator() -> Iterator[str]:
@@ -83,17 +78,20 @@ def administrator() -> Iterator[str]:
 
 @pytest.fixture
 def place(administrator: str) -> Iterator[Place]:
-    with postgres_database(administrator) as url:
-        place = Place(url)
-        yield place
-        place.close()
+    with postgres_database(administrator) as url, psycopg.connect(url, autocommit=True) as connection:
+        place = Place(url, connection)
+        try:
+            place.execute("CREATE TABLE things (id INTEGER PRIMARY KEY)")
+            place.make_role()
+            yield place
+        finally:
+            place.drop_roles()
 
 
 @pytest.fixture
 def engine(place: Place) -> Iterator[Engine]:
-    engine = connect(place.url)
-    yield engine
-    engine.dispose()
+    with connected(place.url) as engine:
+        yield engine
 
 
 def write(engine: Engine, number: int) -> None:
@@ -204,9 +202,9 @@ def test_a_standby_that_is_promoted_is_written_to() -> None:
     with postgres() as primary:
         with psycopg.connect(f"postgresql://postgres@127.0.0.1:{primary.port}/postgres") as connection:
             connection.execute("CREATE TABLE things (id INTEGER PRIMARY KEY)")
-        with standby(primary) as server:
+        with standby(primary) as server, ExitStack() as exits:
             url = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
-            engine = connect(psycopg_url(url))
+            engine = exits.enter_context(connected(psycopg_url(url)))
             fail_to_write(engine)
             with psycopg.connect(url, autocommit=True) as administrator:
                 administrator.execute("SELECT pg_promote()")
@@ -215,4 +213,3 @@ def test_a_standby_that_is_promoted_is_written_to() -> None:
                     what="the standby is promoted",
                 )
             write(engine, 1)
-            engine.dispose()

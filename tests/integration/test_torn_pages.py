@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from tasks.embedded_broker import file as broker_file
 from tasks.embedded_broker.file import BrokerFile
 from tasks.embedded_broker.shared_file import FileDamaged
-from tasks.store.database import connect
 from tasks.worker.retries import Kind, kind
+from tests.engines import connected
 from tests.integration.work_queue import DEAD_QUEUE, WORK, embedded, publish
 from tests.services import missing
 
@@ -154,20 +154,19 @@ def test_a_torn_ledger_makes_no_dead_letter_and_says_what_to_do(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "ledger.sqlite3"
-    engine = connect(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE things (name TEXT)"))
-        connection.execute(text("INSERT INTO things VALUES (:name)"), [{"name": "x" * 900}] * 50)
-    engine.dispose()
-    overwrite(path, page_of(path, "things"))
-    with (
-        capture_logs() as logs,
-        pytest.raises(DatabaseError) as torn,
-        engine.begin() as connection,
-    ):
-        connection.execute(text("SELECT count(name) FROM things"))
-    assert kind(torn.value) is Kind.TRANSIENT
-    (said,) = logs
-    assert said["log_level"] == "error"
-    assert f"sqlite3 {path} .recover" in said["next_step"]
-    engine.dispose()
+    with connected(f"sqlite:///{path}") as engine:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE things (name TEXT)"))
+            connection.execute(text("INSERT INTO things VALUES (:name)"), [{"name": "x" * 900}] * 50)
+        engine.dispose()
+        overwrite(path, page_of(path, "things"))
+        with (
+            capture_logs() as logs,
+            pytest.raises(DatabaseError) as torn,
+            engine.begin() as connection,
+        ):
+            connection.execute(text("SELECT count(name) FROM things"))
+        assert kind(torn.value) is Kind.TRANSIENT
+        (said,) = logs
+        assert said["log_level"] == "error"
+        assert f"sqlite3 {path} .recover" in said["next_step"]

@@ -5,30 +5,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import AliasChoices
-from pydantic_settings import BaseSettings
 
 import celeryconfig
-from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
-from tasks.settings import FlowerSettings
 from tasks.worker.retries import BACKOFF_LIMIT, HELD_LIMIT, HOLD_LIMIT
 from tests.stack import ROOT, procfile
-
-
-def variables(settings: type[BaseSettings]) -> Iterator[str]:
-    for name, field in settings.model_fields.items():
-        alias = field.validation_alias
-        yield from (
-            [str(each) for each in alias.choices] if isinstance(alias, AliasChoices) else [name.upper()]
-        )
-
-
-ALL = sorted({*variables(ReceiverSettings), *variables(FlowerSettings)})
+from tests.variables import ALL
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -17,7 +17,7 @@ from tasks.cli import main
 from tasks.payments.price_list import PriceList
 from tests.documents import PAGES, blocks, commands, inline, name_of, prose
 from tests.stack import ROOT, procfile
-from tests.unit.test_configuration import ALL
+from tests.variables import ALL
 
 KINDS = {"tutorial", "how-to", "reference", "explanation"}
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -18,7 +18,7 @@ from tasks.payments.price_list import FormerPrice, Item, Price
 from tasks.settings import FlowerSettings
 from tasks.store.states import RunState, SetAside
 from tests.stack import ROOT, procfile
-from tests.unit.test_configuration import ALL
+from tests.variables import ALL
 
 REFERENCE = ROOT / "docs" / "reference"
 
