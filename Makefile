@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers fuzz bench chaos lint audit lock clean
+.PHONY: help run test coverage test-servers fuzz bench chaos lint audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,13 @@ PYTEST = pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: .venv/developed ## Run the tests
 	$(PYTEST)
+
+# What a test kills writes nothing down; the rest of the table is what no test reaches.
+coverage: .venv/developed ## Run the tests and print which lines of the product they do not reach
+	coverage erase
+	coverage run -m $(PYTEST)
+	@coverage combine --quiet
+	coverage report
 
 # The tests that run RabbitMQ have it in their names; to all others its version makes no difference.
 test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the machine's own, and on a cluster

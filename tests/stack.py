@@ -70,12 +70,22 @@ class Stack:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        if "COVERAGE_PROCESS_CONFIG" in os.environ:
+            self._end_in_order()
         # A killed process may have left children, whose group outlives it.
         for group in self._groups:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
         for process in self.processes.values():
             process.wait(timeout=PATIENCE)
+
+    def _end_in_order(self) -> None:
+        """Let the processes end by themselves: one that is killed does not say which lines it has run."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=30)
 
     @property
     def url(self) -> str:
