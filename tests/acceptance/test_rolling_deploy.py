@@ -4,24 +4,22 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from kombu import Connection
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from celeryconfig import dead_queue, former_dead_queue, task_queues
 from tasks.coinflow.samples import sample, with_identity
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tests.operator import Operator
 from tests.releases import ONE_FLOOR, ROOMS, check_out
-from tests.services import postgres_database, rabbitmq
+from tests.services import SharedRabbitMQ, postgres_database
 from tests.stack import KEY, ROOT, Stack
 from tests.waiting import wait_until
 
@@ -48,27 +46,9 @@ def tell(event):
 """
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """Return what tells the address of a RabbitMQ without queues, which runs from the first call on."""
-    running: list[str] = []
-    with ExitStack() as servers:
-
-        def address() -> str:
-            if not running:
-                port = servers.enter_context(rabbitmq(tmp_path_factory.mktemp("rabbitmq"))).port
-                running.append(f"amqp://guest:guest@127.0.0.1:{port}//")
-            with Connection(running[0]) as connection:
-                for queue in (*task_queues, dead_queue, former_dead_queue):
-                    queue(connection.default_channel).delete()
-            return running[0]
-
-        yield address
-
-
 @pytest.fixture
 def releases(
-    request: pytest.FixtureRequest, tmp_path: Path, broker: Callable[[], str]
+    request: pytest.FixtureRequest, tmp_path: Path, shared_rabbitmq: SharedRabbitMQ
 ) -> Iterator[tuple[Stack, Stack]]:
     """Return the former release and this one, on the same broker and database, which are the former's."""
     servers_name, commit = request.param
@@ -82,7 +62,7 @@ def releases(
         }
         if servers_name == RABBITMQ:
             environment |= {
-                "BROKER_URL": broker(),
+                "BROKER_URL": shared_rabbitmq.virtual_host().url,
                 "DATABASE_URL": servers.enter_context(postgres_database()),
             }
         stacks = []
