@@ -3,5 +3,4 @@
 
 def employ(*modules: str) -> dict[str, str]:
     """Return the environment of a stack that uses such modules."""
-    # The command `celery` looks for modules beside itself, not where it is called.
-    return {"HANDLERS": ",".join(modules), "PYTHONPATH": "."}
+    return {"HANDLERS": ",".join(modules)}
