@@ -1,4 +1,4 @@
-"""A terminal that stays open: `coinflowctl` in a process of its own that reads one command after the other.
+"""A terminal that stays open: a process that runs one command after the other, and speaks to its broker.
 
 Starting Python for each command takes a second; only a process of its own has the environment of a stack.
 """
@@ -8,11 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
-
-from click.testing import CliRunner
-
-from tasks.cli import main
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 
 class Done(NamedTuple):
@@ -28,7 +25,7 @@ class Terminal:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", "tests.programs.terminal"],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -36,26 +33,22 @@ class Terminal:
             text=True,
         )
 
-    def type(self, *arguments: str) -> Done:
-        """Run `coinflowctl` with these arguments."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(arguments) + "\n")
-        self._process.stdin.flush()
-        return Done(*json.loads(self._process.stdout.readline()))
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None:
-        """End the process."""
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         self._process.communicate()
 
+    def type(self, *arguments: str) -> Done:
+        """Run `coinflowctl` with these arguments."""
+        return Done(*self.ask("ctl", *arguments))
 
-def serve() -> None:
-    """Run commands as they come, until there are no more."""
-    for line in sys.stdin:
-        done = CliRunner().invoke(main, json.loads(line))
-        sys.stdout.write(json.dumps(Done(done.exit_code, done.stdout, done.stderr)) + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    serve()
+    def ask(self, request: str, *arguments: Any) -> Any:
+        """Ask for something else that `tests.programs.terminal` does."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([request, arguments]) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())

@@ -114,9 +114,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 @pytest.fixture(scope="module")
 def terminal(run: Run) -> Iterator[Terminal]:
     # Without the mark, since it is none of the processes that `make run` starts.
-    terminal = Terminal(run.folder, run.environment | {"TEST_RUN": ""})
-    yield terminal
-    terminal.close()
+    with Terminal(run.folder, run.environment | {"TEST_RUN": ""}) as terminal:
+        yield terminal
 
 
 def test_make_run_names_the_urls(run: Run) -> None:

@@ -13,14 +13,10 @@ from tasks.cli import main
 from tests.waiting import wait_until
 
 
-def ctl(*arguments: str) -> dict[str, Any]:
+def ctl(*arguments: str) -> tuple[int, str, str]:
     """Run coinflowctl."""
     done = CliRunner().invoke(main, arguments)
-    return {
-        "exit_code": done.exit_code,
-        "stdout": done.stdout,
-        "stderr": done.stderr + repr(done.exception),
-    }
+    return done.exit_code, done.stdout, done.stderr + (repr(done.exception) if done.exception else "")
 
 
 def send(task: str, queue: str) -> None:
