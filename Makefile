@@ -39,10 +39,12 @@ coverage: .venv/developed ## Run the tests and print which lines of the product 
 	@coverage combine --quiet
 	coverage report
 
-# The tests that run RabbitMQ have it in their names; to all others its version makes no difference.
+# The tests that run RabbitMQ have it in their names; to all others its version makes no difference. OWN is empty
+# where `make test` has just run them on the machine's own.
+OWN = own
 test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the machine's own, and on a cluster
 	@if python -m tests.services; then four=4; else echo "Going on with the machine's own RabbitMQ."; fi; code=0; \
-	for version in $$four own; do \
+	for version in $$four $(OWN); do \
 		echo "On one node of RabbitMQ ($$version):"; \
 		TEST_RABBITMQ=$$version $(PYTEST) tests/integration tests/acceptance -k rabbitmq || code=1; \
 	done; \

@@ -14,7 +14,7 @@ def check(engine: Engine, life: Life) -> None:
         payment = connection.execute(select(payments).where(payments.c.id == life.payment_id)).one()
         held = connection.execute(select(grants).where(grants.c.payment_id == life.payment_id)).all()
         balance = connection.execute(
-            select(func.sum(entry.quantity)).where(entry.payment_id == life.payment_id)
+            select(func.sum(entry.delta)).where(entry.payment_id == life.payment_id)
         ).scalar_one()
         unhandled = connection.execute(
             select(func.count())

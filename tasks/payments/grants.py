@@ -31,10 +31,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One move of a grant: what it became, and what the move added to the wallet."""
+    """One move of a grant: what it became, and what the move adds to the wallet."""
 
     grant: Grant
-    added: int
+    delta: int
 
 
 def entries_between(held: Mapping[str, Grant], due: Mapping[str, Grant]) -> list[Entry]:

@@ -140,7 +140,7 @@ def _write(
             payment_id=grant.payment_id,
             item=grant.item,
             status=grant.status,
-            added=move.added,
+            delta=move.delta,
         )
     if settled:
         connection.execute(_DECIDE, [_row(loaded.payment.id, each, now) for loaded, each in settled])

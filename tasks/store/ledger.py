@@ -59,7 +59,7 @@ def append(
         return
     ids = wallet_ids(connection, {entry.grant.wallet for entry, _ in moves}, now)
     written = [
-        ({**asdict(entry.grant), "wallet_id": ids[entry.grant.wallet]}, entry.added, event_id)
+        ({**asdict(entry.grant), "wallet_id": ids[entry.grant.wallet]}, entry.delta, event_id)
         for entry, event_id in moves
     ]
     connection.execute(
@@ -72,12 +72,12 @@ def append(
                 **grant,
                 # The name stands in `wallets` alone, where it can be erased.
                 "wallet": "",
-                "change": added,
-                "quantity": added,
+                "delta": delta,
+                "quantity": delta,
                 "event_id": event_id,
                 "action_id": action_id,
                 "created_at": now,
             }
-            for grant, added, event_id in written
+            for grant, delta, event_id in written
         ],
     )

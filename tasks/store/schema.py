@@ -175,9 +175,9 @@ ledger_entries = Table(
     Column("wallet", Text, nullable=False),
     # What this entry adds to the wallet; the entries of a grant add up to what may be used of it. Both this
     # and `wallet_id` are NULL where the former release wrote the entry.
-    Column("change", BigInteger),
+    Column("delta", BigInteger),
     Column("wallet_id", Id, ForeignKey("wallets.id")),
-    # The former release's name for `change`, written beside it; it goes with a later release.
+    # The former release's name for `delta`, written beside it; it goes with a later release.
     Column("quantity", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
     Column("event_id", Id, ForeignKey("events.id"), nullable=False),

@@ -77,7 +77,7 @@ def test_a_letter_is_replayed_once_the_cause_is_mended(shop: Stack, ctl: Operato
     assert "no such dead letter" in ctl("replay", str(letter["id"]), exit_code=1)
     payment = shop.read("payments", "show", payment_id)
     assert payment["dead_letters"] == []
-    assert [entry["quantity"] for entry in payment["ledger_entries"]] == [1]
+    assert [entry["delta"] for entry in payment["ledger_entries"]] == [1]
 
 
 @PROMPT

@@ -45,7 +45,7 @@ def test_200_copies_20_at_a_time_grant_one_sword(stack: Stack, wallet: str) -> N
     granted(stack, wallet)
     payment = settled(stack, sent["payment_id"])
     assert len(payment["events"]) == 1
-    assert [entry["quantity"] for entry in payment["ledger_entries"]] == [1]
+    assert [entry["delta"] for entry in payment["ledger_entries"]] == [1]
     assert len(stack.wallet(wallet)) == 1
 
 

@@ -123,7 +123,7 @@ def expect(stack: Stack, items: Mapping[str, str]) -> None:
 
 def entries(stack: Stack, payment_id: str) -> list[tuple[Any, ...]]:
     story = stack.read("payments", "show", payment_id)
-    return [(each["wallet"], each["quantity"], each["status"]) for each in story["ledger_entries"]]
+    return [(each["wallet"], each["delta"], each["status"]) for each in story["ledger_entries"]]
 
 
 @of((EMBEDDED, ROOMS), (EMBEDDED, ONE_FLOOR), (RABBITMQ, ONE_FLOOR))

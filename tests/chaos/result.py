@@ -59,9 +59,9 @@ def lost(engine: Engine, accepted: set[Packet]) -> set[Packet]:
 
 def doubled(engine: Engine) -> int:
     """Return how many payments have moved a wallet by anything else than one item, or more than once."""
-    moved = select(func.count(), func.sum(ledger_entries.c.quantity)).group_by(ledger_entries.c.payment_id)
+    moved = select(func.count(), func.sum(ledger_entries.c.delta)).group_by(ledger_entries.c.payment_id)
     with engine.connect() as connection:
-        return sum((moves, quantity) != (1, 1) for moves, quantity in connection.execute(moved))
+        return sum((moves, delta) != (1, 1) for moves, delta in connection.execute(moved))
 
 
 def granted(engine: Engine) -> int:

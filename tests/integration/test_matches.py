@@ -110,7 +110,7 @@ def test_the_story_of_a_payment_is_told_in_order(engine: Engine) -> None:
         ("Card Payment Chargeback Won", "granted", "handled"),
         ("Refund", "revoked", "handled"),
     ]
-    assert [(entry["cause"], entry["quantity"], entry["status"]) for entry in story["ledger_entries"]] == [
+    assert [(entry["cause"], entry["delta"], entry["status"]) for entry in story["ledger_entries"]] == [
         ("Settled", 1, "granted"),
         ("Card Payment Chargeback Opened", -1, "suspended"),
         ("Card Payment Chargeback Won", 1, "granted"),

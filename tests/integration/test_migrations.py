@@ -138,7 +138,7 @@ def check_names(engine: Engine, expected: int) -> None:
         named = wallets.c.id == ledger_entries.c.wallet_id
         right = (
             ledger_entries.c.wallet == wallets.c.name,
-            ledger_entries.c.change == ledger_entries.c.quantity,
+            ledger_entries.c.delta == ledger_entries.c.quantity,
         )
         assert count(connection, ledger_entries.join(wallets, named), *right) == expected
         if engine.dialect.name == "sqlite":
@@ -358,4 +358,4 @@ def test_what_the_former_release_writes_meanwhile_is_read_by_its_names(empty: Da
         assert count(connection, grants, grants.c.wallet_id.is_(None)) == 1
         entry = connection.execute(select(ledger_entries).order_by(ledger_entries.c.id)).first()
         assert entry
-        assert (entry.wallet, entry.change, entry.quantity) == ("", 1, 1)
+        assert (entry.wallet, entry.delta, entry.quantity) == ("", 1, 1)

@@ -70,7 +70,7 @@ def test_payments_are_listed_by_state_and_told_with_all_that_belongs_to_them(eng
         ("handled", "granted"),
         ("handled", "suspended"),
     ]
-    assert [(each.cause, each.quantity, each.status) for each in good.ledger_entries] == [
+    assert [(each.cause, each.delta, each.status) for each in good.ledger_entries] == [
         ("Settled", 1, "granted"),
         ("Card Payment Chargeback Opened", -1, "suspended"),
     ]

@@ -40,7 +40,7 @@ def test_the_entries_add_up_to_what_each_wallet_may_use(
     balance = dict(usable(held))
     for entry in entries:
         place = (entry.grant.wallet, entry.grant.item)
-        balance[place] = balance.get(place, 0) + entry.added
+        balance[place] = balance.get(place, 0) + entry.delta
     assert {place: count for place, count in balance.items() if count} == usable(after(held, entries))
 
 

@@ -56,7 +56,7 @@ class Wallet:
         settlement = settle(Payment("pay", events, dict(self.held)), prices, NOW)
         for move in settlement.moves:
             self.held[move.grant.item] = move.grant
-            self.balance += move.added
+            self.balance += move.delta
         self.moves += len(settlement.moves)
         return settlement
 

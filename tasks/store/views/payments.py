@@ -68,7 +68,7 @@ class LedgerEntry:
     wallet: str
     item: str
     #: What it added to the wallet.
-    quantity: int
+    delta: int
     #: What it made of the grant.
     status: str
     event_id: int
@@ -180,7 +180,7 @@ def _entries(payment_id: str) -> Select[Any]:
             ledger_entries.c.id,
             func.coalesce(wallets.c.name, ledger_entries.c.wallet).label("wallet"),
             ledger_entries.c.item,
-            func.coalesce(ledger_entries.c.change, ledger_entries.c.quantity).label("quantity"),
+            func.coalesce(ledger_entries.c.delta, ledger_entries.c.quantity).label("delta"),
             ledger_entries.c.status,
             ledger_entries.c.event_id,
             ledger_entries.c.action_id,

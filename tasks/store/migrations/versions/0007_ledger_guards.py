@@ -28,7 +28,7 @@ _DECISION = "decision IN ('nothing', 'unmatched', 'granted', 'suspended', 'revok
 
 _LOCK = "SELECT id FROM payments WHERE id BETWEEN :start AND :end ORDER BY id FOR UPDATE"
 _GRANTS = "payment_id BETWEEN :start AND :end AND wallet_id IS NULL"
-_ENTRIES = "id BETWEEN :start AND :end AND change IS NULL"
+_ENTRIES = "id BETWEEN :start AND :end AND delta IS NULL"
 _NAMES = """
 INSERT INTO wallets (key, name, created_at)
 SELECT DISTINCT wallet, wallet, CURRENT_TIMESTAMP FROM {table} WHERE {rows} ORDER BY wallet
@@ -39,7 +39,7 @@ UPDATE grants SET wallet_id = (SELECT id FROM wallets WHERE name = grants.wallet
 """  # noqa: S608  # composed of constants
 _NAME_ENTRIES = f"""
 UPDATE ledger_entries
-SET change = quantity, wallet_id = (SELECT id FROM wallets WHERE name = ledger_entries.wallet)
+SET delta = quantity, wallet_id = (SELECT id FROM wallets WHERE name = ledger_entries.wallet)
 WHERE {_ENTRIES}
 """  # noqa: S608  # composed of constants
 
@@ -91,7 +91,7 @@ def _check() -> None:
     )
     add(
         "ledger_entries",
-        sa.Column("change", sa.BigInteger()),
+        sa.Column("delta", sa.BigInteger()),
         sa.Column("wallet_id", _ID),
         references={"wallet_id": "wallets"},
         checks={"status": _GRANT_STATUS},
