@@ -32,7 +32,7 @@ class Forgiving(ReliableTask):
 @pytest.fixture
 def task(app: Application) -> Any:
     """Return a task that raises what it is given."""
-    return app.task(name="tasks.fulfilment.fail")(fail)
+    return app.task(name="tasks.fulfilment.fail", shared=False)(fail)
 
 
 def fail(error: Exception) -> None:
@@ -79,7 +79,7 @@ def test_what_waits_for_the_database_is_held(app: Application, task: Any) -> Non
 
 
 def test_a_handlers_retry_waits_in_its_queue(app: Application) -> None:
-    handler = app.task(name="tasks.handlers.fail", base=Handler)(fail)
+    handler = app.task(name="tasks.handlers.fail", shared=False, base=Handler)(fail)
     with delivered(handler, ValueError()), pytest.raises(Retry):
         handler(ValueError())
     assert [name for name, *_ in taken(app)] == ["tasks.handlers.fail"]
@@ -112,13 +112,13 @@ def test_a_permanent_error_is_left_to_the_dead_queue(app: Application, task: Any
 
 
 def test_what_cannot_be_given_up_now_is_tried_again(app: Application) -> None:
-    task = app.task(name="tasks.fulfilment.fail", base=Forgiving)(fail)
+    task = app.task(name="tasks.fulfilment.fail", shared=False, base=Forgiving)(fail)
     assert held(task, PriceMismatch()).tries == 0
 
 
 def test_a_time_limit_is_a_handlers_own_fault_and_sends_it_once(app: Application) -> None:
     """A retry that is raised while the time limit's error is handled is no error of its own."""
-    handler = app.task(name="tasks.handlers.fail", base=Handler)(fail)
+    handler = app.task(name="tasks.handlers.fail", shared=False, base=Handler)(fail)
     with delivered(handler, SoftTimeLimitExceeded()), pytest.raises(Retry):
         handler(SoftTimeLimitExceeded())
     assert waiting(app, "handlers")["unexpected_tries"] == 1
