@@ -12,6 +12,12 @@ _TIME = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Create the tables of `tasks.store.schema`."""
+    _make_events()
+    _make_ledger()
+    _make_runs()
+
+
+def _make_events() -> None:
     op.create_table(
         "events",
         sa.Column("id", _ID, nullable=False),
@@ -27,6 +33,9 @@ def upgrade() -> None:
     op.create_index("ix_events_payment_id", "events", ["payment_id"])
     op.create_index("ix_events_event_type_id", "events", ["event_type", "id"])
     op.create_index("ix_events_received_at", "events", ["received_at"])
+
+
+def _make_ledger() -> None:
     op.create_table(
         "payments",
         sa.Column("id", sa.Text(), nullable=False),
@@ -61,6 +70,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["event_id"], ["events.id"], name="fk_ledger_entries_event_id"),
     )
     op.create_index("ix_ledger_entries_payment_id_id", "ledger_entries", ["payment_id", "id"])
+
+
+def _make_runs() -> None:
     op.create_table(
         "handler_runs",
         sa.Column("event_id", _ID, nullable=False),
