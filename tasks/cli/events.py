@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tasks.celery import app
+from tasks import celery
 from tasks.cli.acting import operator_options
 from tasks.cli.options import WHEN, json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, transactions
@@ -68,7 +68,7 @@ def reread(*, by: Operator, as_json: bool) -> None:
     counts: Counter[str] = Counter(dict.fromkeys(("events", "unreadable", "payments", "taken_in"), 0))
     with transactions() as engine:
         for batch in rereading.reread(engine, by):
-            batch.work.send(app)
+            batch.work.send(celery.app)
             counts.update(
                 events=batch.events,
                 unreadable=batch.unreadable,
