@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, case, func, select
 
 from tasks.store.schema import dead_letters, events, handler_runs
 from tasks.store.states import RunState, SetAside
-from tasks.store.views.records import newest_last, records
+from tasks.store.views.records import between, equal, newest_last, records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +77,8 @@ def list_events(connection: Connection, chosen: EventFilter) -> tuple[EventLine,
     # A page of a range of time is read from the index of its times; the two orders differ by seconds.
     order = [events.c.received_at.desc()] if chosen.since or chosen.until else []
     query = event_lines().order_by(*order, events.c.id.desc()).limit(chosen.limit)
-    if chosen.event_type is not None:
-        query = query.where(events.c.event_type == chosen.event_type)
-    if chosen.payment_id is not None:
-        query = query.where(events.c.payment_id == chosen.payment_id)
-    if chosen.since is not None:
-        query = query.where(events.c.received_at >= chosen.since)
-    if chosen.until is not None:
-        query = query.where(events.c.received_at < chosen.until)
+    query = equal(query, (events.c.event_type, chosen.event_type), (events.c.payment_id, chosen.payment_id))
+    query = between(query, events.c.received_at, chosen.since, chosen.until)
     return newest_last(connection, query, EventLine)
 
 

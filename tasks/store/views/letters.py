@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, and_, select
 from tasks.store.column_types import LARGEST_ID
 from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
 from tasks.store.states import RunState
-from tasks.store.views.records import newest_last, records
+from tasks.store.views.records import between, equal, newest_last, records
 
 #: The run that a letter is of; its state is the letter's.
 RUN_OF_LETTER = and_(
@@ -86,14 +86,8 @@ def list_letters(connection: Connection, chosen: LetterFilter) -> tuple[Letter, 
         query = query.where(_STATE.in_(chosen.states))
     if chosen.ids:
         query = query.where(dead_letters.c.id.in_(list(filter(None, map(letter_number, chosen.ids)))))
-    if chosen.event_type is not None:
-        query = query.where(events.c.event_type == chosen.event_type)
-    if chosen.error is not None:
-        query = query.where(dead_letters.c.error == chosen.error)
-    if chosen.since is not None:
-        query = query.where(dead_letters.c.failed_at >= chosen.since)
-    if chosen.until is not None:
-        query = query.where(dead_letters.c.failed_at < chosen.until)
+    query = equal(query, (events.c.event_type, chosen.event_type), (dead_letters.c.error, chosen.error))
+    query = between(query, dead_letters.c.failed_at, chosen.since, chosen.until)
     return newest_last(connection, query, Letter)
 
 

@@ -23,7 +23,7 @@ from tasks.store.schema import (
 )
 from tasks.store.views.actions import ActionLine, actions_on_payment
 from tasks.store.views.events import EventLine, event_lines
-from tasks.store.views.records import newest_last, records
+from tasks.store.views.records import equal, newest_last, records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +123,7 @@ class PaymentStory(PaymentLine):
 def list_payments(connection: Connection, chosen: PaymentFilter) -> tuple[PaymentLine, ...]:
     """Return the payments that are meant, the one that changed last at the end."""
     query = _lines().order_by(payments.c.updated_at.desc(), payments.c.id).limit(chosen.limit)
-    if chosen.state is not None:
-        query = query.where(payments.c.decision == chosen.state)
-    return newest_last(connection, query, PaymentLine)
+    return newest_last(connection, equal(query, (payments.c.decision, chosen.state)), PaymentLine)
 
 
 def payment_story(connection: Connection, payment_id: str) -> PaymentStory | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from tasks.store.schema import events, subscriptions
-from tasks.store.views.records import newest_last
+from tasks.store.views.records import equal, newest_last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,4 @@ def list_subscriptions(connection: Connection, chosen: SubscriptionFilter) -> tu
         .order_by(subscriptions.c.event_id.desc())
         .limit(chosen.limit)
     )
-    if chosen.wallet is not None:
-        query = query.where(subscriptions.c.wallet == chosen.wallet)
-    return newest_last(connection, query, SubscriptionLine)
+    return newest_last(connection, equal(query, (subscriptions.c.wallet, chosen.wallet)), SubscriptionLine)
