@@ -66,6 +66,6 @@ def plan(connection: Connection, event_ids: Collection[int]) -> Work:
 
 def _deliveries(connection: Connection, event_ids: Collection[int]) -> dict[int, Delivery]:
     return {
-        number: {"body": came.body, "received_at": came.received_at.astimezone(UTC).isoformat()}
+        number: {"body": came.text, "received_at": came.received_at.astimezone(UTC).isoformat()}
         for number, came in events.bodies(connection, event_ids).items()
     }

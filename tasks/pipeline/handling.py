@@ -30,7 +30,7 @@ def _handle(self: _Handling, event_id: int) -> None:
     with engine.begin() as connection:
         if not runs.begin(connection, [event_id], handler):
             return
-        body = events.bodies(connection, [event_id])[event_id].body
+        body = events.bodies(connection, [event_id])[event_id].text
     event = read_event(read_packet(body))
     if event is None:
         raise PayloadInvalid("This version does not know the event's type.")

@@ -9,13 +9,17 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import Connection, bindparam, delete
+from sqlalchemy import Connection, and_, bindparam, delete
 
 from tasks.store.database import insert
-from tasks.store.schema import dead_letter_attempts, dead_letters
+from tasks.store.schema import dead_letter_attempts, dead_letters, handler_runs
 
 _log = structlog.get_logger(__name__)
 
+#: The run that a letter is of; its state is the letter's.
+RUN_OF_LETTER = and_(
+    handler_runs.c.event_id == dead_letters.c.event_id, handler_runs.c.handler == dead_letters.c.handler
+)
 _DELETE = delete(dead_letters).where(
     dead_letters.c.event_id.in_(bindparam("event_ids", expanding=True)),
     dead_letters.c.handler == bindparam("handler"),

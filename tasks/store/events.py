@@ -67,10 +67,10 @@ class Stored(NamedTuple):
     set_aside: str | None
 
 
-class Delivery(NamedTuple):
-    """A body, and when it came."""
+class Body(NamedTuple):
+    """What came, and when."""
 
-    body: str
+    text: str
     received_at: datetime
 
 
@@ -89,12 +89,12 @@ def count_in(connection: Connection, event_id: int, event: Event[Payload] | None
     connection.execute(update(events).where(events.c.id == event_id).values(values))
 
 
-def bodies(connection: Connection, event_ids: Collection[int]) -> dict[int, Delivery]:
+def bodies(connection: Connection, event_ids: Collection[int]) -> dict[int, Body]:
     """Return events as they came, by number."""
     if not event_ids:
         return {}
     query = select(events.c.id, events.c.body, events.c.received_at).where(events.c.id.in_(event_ids))
-    return {row.id: Delivery(row.body, row.received_at) for row in connection.execute(query)}
+    return {row.id: Body(row.body, row.received_at) for row in connection.execute(query)}
 
 
 def statements(

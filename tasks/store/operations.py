@@ -11,12 +11,12 @@ from tasks.payments.price_list import AcceptedPriceList
 from tasks.payments.purchase import Match
 from tasks.store import runs
 from tasks.store.actions import Change, Operator, record, record_all
+from tasks.store.dead_letters import RUN_OF_LETTER
 from tasks.store.fulfilment import fulfil
 from tasks.store.matches import save_match
 from tasks.store.price_lists import accept, newest
 from tasks.store.schema import dead_letters, handler_runs, payments
 from tasks.store.states import ActionKind, RunState
-from tasks.store.views.letters import RUN_OF_LETTER
 
 #: What an action makes of a letter.
 _OUTCOMES = {ActionKind.REPLAY: RunState.PENDING, ActionKind.DISCARD: RunState.DISCARDED}

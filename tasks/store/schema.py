@@ -156,7 +156,7 @@ operator_actions = Table(
     Column("what", String(16), nullable=False),
     # As the operator gave it, or NULL.
     Column("why", Text),
-    # The id of the payment or the dead letter.
+    # What was acted on, by its id.
     Column("subject", Text, nullable=False),
     # What the action changed; NULL where there was nothing. They name nobody, for they stay.
     Column("before", Document),

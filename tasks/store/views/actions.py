@@ -18,9 +18,9 @@ class ActionLine:
     id: int
     at: datetime
     who: str
-    #: One of replay, discard, match.
+    #: An `ActionKind`.
     what: str
-    #: The id of the letter or the payment.
+    #: What was acted on, by its id.
     subject: str
     why: str | None
     #: What it changed; None where there was nothing.

@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Select, select
 
 from tasks.store.column_types import LARGEST_ID
+from tasks.store.dead_letters import RUN_OF_LETTER
 from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
 from tasks.store.states import RunState
 from tasks.store.views.records import between, equal, newest_last, records
-
-#: The run that a letter is of; its state is the letter's.
-RUN_OF_LETTER = and_(
-    handler_runs.c.event_id == dead_letters.c.event_id, handler_runs.c.handler == dead_letters.c.handler
-)
 
 # Looked up for each letter: letters are few, and runs are as many as events and have no index by state.
 _STATE = select(handler_runs.c.state).where(RUN_OF_LETTER).scalar_subquery()
