@@ -50,6 +50,11 @@ class Settlement:
     price_list_id: int | None
 
     @property
+    def refused(self) -> Statement | None:
+        """The event that paid, where it cannot be granted."""
+        return self.decision.paid if self.refusal else None
+
+    @property
     def status(self) -> DecisionStatus:
         """What the payment comes to, as it is shown."""
         return DecisionStatus.REFUSED if self.refusal and not self.due else self.decision.status

@@ -57,12 +57,9 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
     a run that was cut off.
     """
     arrivals: dict[str, Arrival] = {}
-    faults: dict[str, PayloadInvalid] = {}
     for delivery in deliveries:
-        arrival, fault = _read(delivery, merchant_ids)
+        arrival = _read(delivery, merchant_ids)
         arrivals.setdefault(arrival.packet.key, arrival)
-        if fault:
-            faults[arrival.packet.key] = fault
     stored = events.insert_new(connection, arrivals.values())
     for key, (event_id, set_aside) in stored.items():
         # The accepted merchants or the models may have changed since it was set aside.
@@ -80,27 +77,27 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
         ],
     )
     work = plan(connection, list(ids.values()))
-    for key, fault in faults.items():
-        if ids[key] in work.unread:
-            runs.give_up(connection, [ids[key]], INTAKE, fault, attempts=1)
+    for key, arrival in arrivals.items():
+        if arrival.fault and ids[key] in work.unread:
+            runs.give_up(connection, [ids[key]], INTAKE, arrival.fault, attempts=1)
     return replace(work, unread={})
 
 
-def _read(delivery: Delivery, merchant_ids: Collection[str]) -> tuple[Arrival, PayloadInvalid | None]:
+def _read(delivery: Delivery, merchant_ids: Collection[str]) -> Arrival:
     packet = read_packet(delivery["body"])
     arrival = Arrival(packet, delivery["body"], datetime.fromisoformat(delivery["received_at"]))
     try:
         event = read_event(packet)
     except PayloadInvalid as fault:
-        return replace(arrival, set_aside=SetAside.INVALID), fault
+        return replace(arrival, set_aside=SetAside.INVALID, fault=fault)
     merchant = event.payload.merchant_id if event else None
     # Refunds and others name no merchant: their payment's other events do.
     is_foreign = bool(merchant_ids) and merchant is not None and merchant not in merchant_ids
-    return replace(arrival, event=event, set_aside=SetAside.FOREIGN if is_foreign else None), None
+    return replace(arrival, event=event, set_aside=SetAside.FOREIGN if is_foreign else None)
 
 
 def _handlers(arrival: Arrival) -> Sequence[str]:
     """Return where an event goes; one that does not fit its type stays with intake."""
-    if arrival.set_aside is SetAside.INVALID:
+    if arrival.fault:
         return [INTAKE]
     return ROUTES.route(arrival.event) if arrival.event and not arrival.set_aside else []

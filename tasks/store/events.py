@@ -58,6 +58,8 @@ class Arrival:
     #: Typed, or None where it does not fit its type or is of a type that nobody knows.
     event: Event[Payload] | None = None
     set_aside: SetAside | None = None
+    #: Why it does not fit its type.
+    fault: PayloadInvalid | None = None
 
 
 class Stored(NamedTuple):

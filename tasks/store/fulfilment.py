@@ -73,7 +73,7 @@ def fulfil(
     for loaded in _load(connection, payment_ids, refusals):
         settlement = settle(loaded.payment, prices, now)
         settled.append((loaded, settlement))
-        if settlement.refusal and settlement.decision.paid:
+        if settlement.refusal:
             refusals[loaded.payment.id] = settlement.refusal
     _write(connection, settled, now, action_id)
     return refusals
@@ -146,11 +146,11 @@ def _write(
         connection.execute(_DECIDE, [_row(loaded.payment.id, each, now) for loaded, each in settled])
     finished: set[int] = set()
     for loaded, settlement in settled:
-        refused = set()
-        if settlement.refusal and settlement.decision.paid:
-            refused = {loaded.numbers[settlement.decision.paid.key]}
-            runs.give_up(connection, refused, FULFILMENT, settlement.refusal, attempts=1)
-        finished |= loaded.unfinished - refused
+        finished |= loaded.unfinished
+        if settlement.refusal and settlement.refused:
+            refused = loaded.numbers[settlement.refused.key]
+            runs.give_up(connection, [refused], FULFILMENT, settlement.refusal, attempts=1)
+            finished.discard(refused)
     runs.finish(connection, finished, FULFILMENT)
 
 
