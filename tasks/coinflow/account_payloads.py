@@ -1,13 +1,13 @@
 """What Coinflow puts into `data` of events that speak of no payment, Version 2 and Version 3 in one model."""
 
 from tasks.coinflow.fields import (
-    Cents,
+    Amount,
     CustomerPayload,
+    Fee,
     Hidden,
     Name,
     Number,
     Payload,
-    SignedCents,
     Text,
     WebhookInfo,
 )
@@ -19,7 +19,7 @@ class Subscription(CustomerPayload):
     subscription_id: Name
     plan_code: Text = None
     plan_name: Text = None
-    amount: Cents | None = None
+    amount: Amount = None
     interval: Text = None
     funding_method: Text = None
     webhook_info: WebhookInfo = None
@@ -47,14 +47,14 @@ class Withdraw(CustomerPayload):
 
     blockchain: Text = None
     signature: Text = None
-    user_fees: SignedCents | None = None
-    user_gas_fees: SignedCents | None = None
-    user_custom_fees: SignedCents | None = None
-    user_swap_fees: SignedCents | None = None
-    merchant_fees: SignedCents | None = None
-    merchant_gas_fees: SignedCents | None = None
-    merchant_swap_fees: SignedCents | None = None
-    total: Cents | None = None
+    user_fees: Fee = None
+    user_gas_fees: Fee = None
+    user_custom_fees: Fee = None
+    user_swap_fees: Fee = None
+    merchant_fees: Fee = None
+    merchant_gas_fees: Fee = None
+    merchant_swap_fees: Fee = None
+    total: Amount = None
     currency: Text = None
     user_id: Text = None
     idempotency_key: Text = None
@@ -64,5 +64,5 @@ class LimitThreshold(CustomerPayload):
     """The `data` of `Customer Override Limit Threshold`; amounts in cents, the percentage as a string."""
 
     threshold_percent: Text = None
-    current_volume_cents: Number | None = None
-    override_limit_cents: Number | None = None
+    current_volume_cents: Number = None
+    override_limit_cents: Number = None

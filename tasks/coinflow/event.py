@@ -58,6 +58,8 @@ class Event(Generic[P_co]):
     #: The payment it speaks of, or None.
     payment_id: str | None
     payload: P_co
+    #: The documented fields that were left out because of their type, as dotted paths in Coinflow's names.
+    misfits: tuple[str, ...] = ()
 
     @property
     def happened_at(self) -> datetime | None:
@@ -98,8 +100,8 @@ def read_event(packet: Packet) -> Event[Payload] | None:
     if known is None:
         return None
     try:
-        payload = parse(known.family, packet.data)
+        payload, misfits = parse(known.family, packet.data)
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         raise PayloadInvalid(f"data.{'.'.join(map(str, fault['loc']))}: {fault['msg']}.") from None
-    return Event(packet.key, known, packet.created, packet.payment_id, payload)
+    return Event(packet.key, known, packet.created, packet.payment_id, payload, misfits)

@@ -2,28 +2,44 @@
 
 Fields and names: Coinflow's OpenAPI, the `*WebhookData` and `*WebhookData3` schemas. A field is required only
 if it names the payment or a rule needs it: a paid purchase is never refused for the lack of something that
-fulfilment does not read, whatever the schema promises. Any other documented field may be missing or null, but
-one that is there must have the documented type.
+fulfilment does not read, whatever the schema promises. Any other documented field may be missing or null, and
+where a value has another type than the documented one, the field is None and its path is a misfit.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from tasks.coinflow.account_payloads import Kyb, Kyc, LimitThreshold, Subscription, Withdraw
 from tasks.coinflow.event_types import Family
 from tasks.coinflow.fields import (
+    Amount,
     Cents,
     CustomerPayload,
+    Fee,
     Hidden,
+    Identifier,
     Name,
+    Object,
+    OptionalName,
     Payload,
     PurchaseFees,
+    Reference,
     RefundTotals,
-    SignedCents,
     Text,
+    Truth,
     WebhookInfo,
 )
+from tasks.coinflow.misfits import misfits
+from tasks.coinflow.spellings import text_of
+
+
+class Unreadable(CustomerPayload):
+    """What is read of `data` that does not fit its type: whose payment it is and what for. Anything fits."""
+
+    webhook_info: WebhookInfo = None
 
 
 class PurchasePayload(PurchaseFees, CustomerPayload):
@@ -32,15 +48,15 @@ class PurchasePayload(PurchaseFees, CustomerPayload):
     id: Name
     webhook_info: WebhookInfo = None
     #: The price as the merchant set it.
-    subtotal: Cents | None = None
+    subtotal: Amount = None
     #: The subtotal and the fees that the buyer pays.
-    total: Cents | None = None
+    total: Amount = None
     payment_method: Text = None
-    subscription: dict[str, Any] | None = None
+    subscription: Object = None
     card_token: Hidden = None
     last4: Hidden = None
     bin: Hidden = None
-    reason_code: Text = None
+    reason_code: Identifier = None
     reason_message: Text = None
 
 
@@ -60,6 +76,13 @@ class Declined(_Checked):
 class Paid(CustomerPayload):
     """What says that the merchant has the money."""
 
+    #: Coinflow's name of the field that states the price.
+    price_field: ClassVar[str]
+
+    #: In no schema of Coinflow's, but third parties have seen both; anything may stand there.
+    settlement_totals: Annotated[Any, Field(repr=False)] = None
+    presentment_totals: Annotated[Any, Field(repr=False)] = None
+
     @property
     def price(self) -> Cents:
         """What was paid, without the buyer's fees."""
@@ -69,11 +92,13 @@ class Paid(CustomerPayload):
 class Settled(_Checked, Paid):
     """`SettledWebhookData`, `SettledWebhookData3`: the payment is complete."""
 
+    price_field = "subtotal"
+
     subtotal: Cents
     #: The transaction on chain; no authentication code. Absent where settlement is not on chain.
     signature: Text = None
-    velocity_hold: bool | None = None
-    reserve: SignedCents | None = None
+    velocity_hold: Truth = None
+    reserve: Fee = None
 
     @property
     def price(self) -> Cents:
@@ -85,7 +110,7 @@ class Chargeback(PurchasePayload):
     """`PaymentChargebackWebhookData`, `PaymentChargebackWebhookData3`."""
 
     # Whether `ACH Chargeback` carries these is undocumented.
-    chargeback_id: Text = None
+    chargeback_id: Reference = None
     reason_description: Text = None
     #: ISO 8601. A missed date is a lost dispute.
     respond_by_date: Text = None
@@ -98,7 +123,7 @@ class Disbursed(Payload):
     signature: Text = None
     settlement_type: Text = None
     blockchain: Text = None
-    amount: Cents | None = None
+    amount: Amount = None
     disbursed_at: Text = None
 
 
@@ -108,9 +133,9 @@ class Refund(CustomerPayload):
     payment_id: Name
     totals: RefundTotals
     #: In no schema of Coinflow's, but third parties have seen it.
-    refund_id: Text = None
-    #: Documented: Pending, Invoiced, Settled, Failed.
-    status: Text = None
+    refund_id: Identifier = None
+    #: Documented: Pending, Invoiced, Settled, Failed. It tells whether money has left.
+    status: str | None = None
     blockchain: Text = None
     webhook_info: WebhookInfo = None
     card_token: Hidden = None
@@ -131,6 +156,8 @@ class _CryptoTransfer(CustomerPayload):
 class CryptoPayin(_CryptoTransfer, Paid):
     """The `data` of `Crypto Payin Funds Received`; it names no item."""
 
+    price_field = "amount"
+
     payment_id: Name
     amount: Cents
     customer_email: Hidden = None
@@ -145,14 +172,14 @@ class CryptoDeposit(_CryptoTransfer):
     """The `data` of `Crypto Deposit Funds Received`."""
 
     user: Text = None
-    amount: Cents | None = None
+    amount: Amount = None
 
 
 class Reserve(Payload):
     """The `data` of `Reserve Released`."""
 
     payment_id: Name
-    amount: Cents | None = None
+    amount: Amount = None
     released: Text = None
 
 
@@ -162,11 +189,11 @@ class Rfi(CustomerPayload):
     rfi_id: Text = None
     merge_transaction_id: Text = None
     counterparty_name: Hidden = None
-    amount: Cents | None = None
+    amount: Amount = None
     payment_type: Text = None
     payment_date: Text = None
     due_date: Text = None
-    payment_id: Name | None = None
+    payment_id: OptionalName = None
     withdraw_id: Text = None
     withdrawer_id: Text = None
 
@@ -201,13 +228,15 @@ def model(family: Family) -> type[Payload]:
     return _FAMILIES[family][0]
 
 
-def parse(family: Family, data: dict[str, Any]) -> Payload:
-    """Return `data` as the family's model. Raises pydantic's ValidationError."""
-    return model(family).model_validate(data)
+def parse(family: Family, data: dict[str, Any]) -> tuple[Payload, tuple[str, ...]]:
+    """Return `data` as the family's model, and its misfits. Raises pydantic's ValidationError."""
+    left_out: list[str] = []
+    payload = model(family).model_validate(data, context=left_out)
+    # Looking for their paths takes time, and hardly an event has any.
+    return payload, misfits(payload, data, left_out) if left_out else ()
 
 
 def payment_id_of(family: Family, data: Mapping[str, Any]) -> str | None:
     """Return the id of the payment that `data` speaks of, whether or not the rest fits, or None."""
     _, field = _FAMILIES[family]
-    value = data.get(field) if field else None
-    return value if isinstance(value, str) and value else None
+    return text_of(data.get(field)) if field else None

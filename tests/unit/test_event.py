@@ -22,7 +22,11 @@ from tests.packets import body
         ("Settled", {"data__id": "x" * 201}, "data.id"),
         ("Settled", {"data__id": "a\0b"}, "data.id"),
         ("Subscription Created", {"data__subscriptionId": ""}, "data.subscriptionId"),
-        ("KYC Success", {"data__email": 7}, "data.email"),
+        ("Settled", {"data__subtotal__currency": 7}, "data.subtotal.currency"),
+        ("Crypto Payin Funds Received", {"data__amount__cents": "5.00"}, "data.amount.cents"),
+        ("Refund", {"data__totals__subtotal": "five"}, "data.totals.subtotal"),
+        ("Refund", {"data__status": ["five"]}, "data.status"),
+        ("Card Payment Chargeback Won", {"data__chargebackId": ["five"]}, "data.chargebackId"),
     ],
 )
 def test_what_does_not_fit_its_type_names_the_field_and_repeats_nothing(
@@ -32,6 +36,29 @@ def test_what_does_not_fit_its_type_names_the_field_and_repeats_nothing(
     with pytest.raises(PayloadInvalid, match=f"^{field}: ") as error:
         read_event(packet)
     assert "five" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "changes", "misfits"),
+    [
+        ("Settled", {}, ()),
+        ("Settled", {"data__reserve": 25, "data__gasFees__cents": 0.4}, ("gasFees", "reserve")),
+        ("Settled", {"data__merchantId": ["acme"]}, ("merchantId",)),
+        ("Refund", {"data__totals__rate": "1"}, ("totals.rate",)),
+        ("KYC Success", {"data__email": 7}, ("email",)),
+    ],
+)
+def test_fields_left_out_because_of_their_type_are_named(
+    event_type: str, changes: dict[str, Any], misfits: tuple[str, ...]
+) -> None:
+    event = read_event(read_packet(body(event_type, **changes)))
+    assert event is not None
+    assert event.misfits == misfits
+
+
+@pytest.mark.parametrize(("sent", "read"), [(7, "7"), (" pay_1 ", "pay_1"), (True, None), ("x" * 201, None)])
+def test_a_packet_names_its_payment(sent: Any, read: str | None) -> None:
+    assert read_packet(body("Settled", data__id=sent)).payment_id == read
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)

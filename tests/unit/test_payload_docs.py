@@ -21,10 +21,12 @@ A handler is called with an `Event`. Everything named here is imported from `tas
 | `happened_at` | the same as a time, or `None` if it is none |
 | `payment_id` | the payment it speaks of, or `None` |
 | `payload` | its `data`, as the model of its family |
+| `misfits` | the documented fields that were left out because of their type, as paths such as `totals.rate` |
 
 A model has Coinflow's fields under Python's names: `webhookInfo` is `webhook_info`. A field that Coinflow
-left out is `None`. Fields that this version does not know are kept, under Coinflow's names, in
-`payload.model_extra`. Amounts have `cents` and `currency`; `currency` is `None` where Coinflow names none.
+left out, or sent as another type than the documented one, is `None`. Fields that this version does not know
+are kept, under Coinflow's names, in `payload.model_extra`. Amounts have `cents` and `currency`; `currency` is
+`None` where Coinflow names none.
 
 """
 
