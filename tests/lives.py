@@ -149,18 +149,22 @@ class _Making:
             yield self._pay()
 
     def _refunds(self) -> Iterator[list[Packet]]:
-        """Yield a strand for each amount: refunds of one amount cannot be told apart while they overlap."""
+        """Yield a strand for each refund: without ids, two of one amount would be one."""
         # What Coinflow says of a refund is its habit, the same for all.
         begun = _BEGUN[: self.random.randint(1, 2)]
         done = self.random.choice([_DONE, _DONE[:1], _DONE[1:]])
         names = self.likely(50)
         self.named |= names
         for amount in self.random.sample(range(100, self.price + 1, 100), self.random.randint(1, 3)):
-            strand: list[Packet] = []
-            for left in self.random.choice([[0], [0], [1, 0]]):
-                ends = ["done", "done", "failed", "undone", "returned", "retried"]
-                # One that never ends would be taken for the next one of its amount that fails.
-                end = self.random.choice(ends if left else [*ends, "pending"])
+            ids: list[list[str | None]] = [
+                [None],
+                [None],
+                [f"id-{amount}"],
+                [f"id-{amount}", f"next-{amount}"],
+            ]
+            for refund_id in self.random.choice(ids):
+                ends = ["done", "done", "failed", "undone", "returned", "retried", "pending"]
+                end = self.random.choice(ends)
                 said = {
                     "pending": begun,
                     "done": begun + done,
@@ -170,8 +174,10 @@ class _Making:
                     "retried": begun + _FAILED[1:] + begun + done,
                 }[end]
                 self.refunded += amount if end in {"done", "retried"} else 0
-                strand += [self.event(name, amount, names=names, status=status) for name, status in said]
-            yield strand
+                identity = {"refundId": refund_id} if refund_id else {}
+                yield [
+                    self.event(name, amount, names=names, status=status, **identity) for name, status in said
+                ]
 
     def _timed(self) -> Iterator[Packet]:
         """Yield the events of all strands, each strand in its order, each event at a time of its own."""
