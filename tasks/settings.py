@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from celeryconfig import Environment, split_commas
+from tasks.coinflow.currencies import CURRENCIES
 
 #: How a browser on this machine names it.
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -35,6 +36,16 @@ def _check_database_url(text: SecretStr) -> SecretStr:
     if url.drivername in _POSTGRES:
         url = url.set(drivername="postgresql+psycopg")
     return SecretStr(url.render_as_string(hide_password=False))
+
+
+def _upper(code: object) -> object:
+    return code.strip().upper() if isinstance(code, str) else code
+
+
+def _check_currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("expected an ISO 4217 code, such as USD or EUR")
+    return code
 
 
 def _check_modules(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -55,6 +66,8 @@ class Settings(Environment):
         default=SecretStr("sqlite:///var/coinflow.sqlite3"), validate_default=True
     )
     catalog_path: Path = Path("catalog.toml")
+    #: An ISO 4217 code: of amounts that name no currency.
+    default_currency: Annotated[str, BeforeValidator(_upper), AfterValidator(_check_currency)] = "USD"
     #: Events that name another merchant grant nothing; empty accepts any.
     merchant_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)] = Field(
         default=(), validation_alias=AliasChoices("COINFLOW_MERCHANT_IDS")

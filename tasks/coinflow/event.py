@@ -24,12 +24,12 @@ def storable(name: str) -> str:
 
 
 def happened_at(created: str) -> datetime | None:
-    """Return the moment that `created` states, in UTC if it names no zone; None if it is no ISO 8601 time."""
+    """Return the moment that `created` states, in UTC, also where it names no zone; None if it is no time."""
     try:
         moment = datetime.fromisoformat(created)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # OverflowError: the first or last hours of the calendar
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,13 @@ class Event(Generic[P_co]):
     payload: P_co
     #: The documented fields that were left out because of their type, as dotted paths in Coinflow's names.
     misfits: tuple[str, ...] = ()
+
+    @property
+    def merchant_fault(self) -> PayloadInvalid | None:
+        """Why nobody can tell whose it is, or None."""
+        if "merchantId" not in self.misfits:
+            return None
+        return PayloadInvalid("data.merchantId: expected a string, for COINFLOW_MERCHANT_IDS is set.")
 
     @property
     def happened_at(self) -> datetime | None:

@@ -4,17 +4,23 @@ Whoever changes what is extracted raises `VERSION`: facts of an older version ar
 event's body (`coinflowctl events reread`).
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.coinflow.event import Event, happened_at
-from tasks.coinflow.event_types import EventType, Meaning
+from tasks.coinflow.currencies import named_currency
+from tasks.coinflow.event import Event, Packet, happened_at
 from tasks.coinflow.fields import Cents, CustomerPayload, Payload
-from tasks.coinflow.payloads import Chargeback, Paid, PurchasePayload, Refund
+from tasks.coinflow.payloads import (
+    Chargeback,
+    Paid,
+    PurchasePayload,
+    Refund,
+    Unreadable,
+)
+from tasks.coinflow.spellings import text_of, whole_number
 
-VERSION = 1
+VERSION = 2
 #: More of an item than anybody buys; larger numbers would not fit the ledger's columns.
 MOST = 1_000_000_000
 
@@ -43,8 +49,23 @@ class Refunded(_Facts):
     """One step of a refund."""
 
     refund_id: str | None
+    #: What goes back, in the currency in which the buyer gets it.
     amount: Money
+    #: In lower case.
     status: str | None
+    #: The same in the currency of the payment, or so it seems: Coinflow's pages give the name alone.
+    resolution: Money | None = None
+
+
+class Disputed(_Facts):
+    """One step of a dispute."""
+
+    chargeback_id: str | None
+    #: Whether this is what is disputed is unknown: it may be the whole payment's.
+    amount: Money | None
+    #: An instant in UTC where it is one, otherwise as Coinflow wrote it.
+    respond_by_date: str | None
+    reason: str | None
 
 
 class Facts(_Facts):
@@ -55,67 +76,81 @@ class Facts(_Facts):
     #: What was paid, without the buyer's fees, by an event that pays.
     price: Money | None = None
     named: Named | None = None
-    chargeback_id: str | None = None
+    #: The merchant's own id of the order; that of a subscription's payments is the same each time, so None.
+    order_id: str | None = None
+    dispute: Disputed | None = None
     refund: Refunded | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """An event as the rules see it."""
-
-    key: str
-    type: EventType
-    #: When Coinflow says it happened, as it wrote it.
-    created: str
-    facts: Facts
-
-    @property
-    def happened_at(self) -> datetime | None:
-        """When Coinflow says it happened, or None if that is no ISO 8601 time."""
-        return happened_at(self.created)
-
-    @property
-    def position(self) -> tuple[bool, datetime, str, str]:
-        """Where the event stands among others: by the time it states, whatever order they came in."""
-        moment = self.happened_at
-        return (moment is None, moment or datetime.min.replace(tzinfo=UTC), self.created, self.key)
-
-    def means(self, *meanings: Meaning) -> bool:
-        """Tell whether the event has one of these meanings for its payment."""
-        return self.type.meaning in meanings
+    #: Why the event cannot be read: it says the customer and what is named at most, and no amount.
+    fault: str | None = None
 
 
 def extract(event: Event[Payload]) -> Facts:
     """Return an event's facts."""
     payload = event.payload
+    info = payload.webhook_info if isinstance(payload, PurchasePayload | Refund) else None
     return Facts(
         customer=payload.customer_id if isinstance(payload, CustomerPayload) else None,
-        price=_money(payload.price) if isinstance(payload, Paid) else None,
-        named=_named(payload.webhook_info) if isinstance(payload, PurchasePayload | Refund) else None,
-        chargeback_id=payload.chargeback_id if isinstance(payload, Chargeback) else None,
+        price=_price(payload) if isinstance(payload, Paid) else None,
+        named=_named(info),
+        order_id=_order_id(payload) if isinstance(payload, PurchasePayload) else None,
+        dispute=_disputed(payload) if isinstance(payload, Chargeback) else None,
         refund=_refunded(payload) if isinstance(payload, Refund) else None,
     )
 
 
-def state(event: Event[Payload]) -> Statement:
-    """Return an event as the rules see it."""
-    return Statement(event.key, event.type, event.created, extract(event))
+def extract_unreadable(packet: Packet, fault: str) -> Facts:
+    """Return the facts of an event that does not fit its type; `fault` says why."""
+    payload = Unreadable.model_validate(packet.data)
+    return Facts(customer=payload.customer_id, named=_named(payload.webhook_info), fault=fault)
 
 
-def _money(amount: Cents) -> Money:
-    return Money(cents=amount.cents, currency=amount.currency)
+def _price(paid: Paid) -> Money:
+    return Money(cents=paid.price.cents, currency=named_currency(paid))
 
 
-def _named(info: object) -> Named | None:
+def _money(amount: Cents | None) -> Money | None:
+    return Money(cents=amount.cents, currency=amount.currency) if amount else None
+
+
+def _named(info: Any) -> Named | None:
     if not isinstance(info, dict) or info.get("item") is None:
         return None
-    item, quantity = info["item"], info.get("quantity", 1)
+    if isinstance(info["item"], str) and not info["item"].strip():
+        return None
+    stated = info.get("quantity")
+    quantity = 1 if stated is None else whole_number(stated)
     return Named(
-        item=item if isinstance(item, str) and item else None,
-        # bool is an int to Python, and 1.0 equals 1; neither is a number of swords.
-        quantity=quantity if type(quantity) is int and 1 <= quantity <= MOST else None,
+        item=text_of(info["item"]),
+        quantity=quantity if quantity is not None and 1 <= quantity <= MOST else None,
     )
 
 
+def _order_id(purchase: PurchasePayload) -> str | None:
+    info = purchase.webhook_info
+    if not isinstance(info, dict) or purchase.subscription is not None:
+        return None
+    return text_of(info.get("orderId"))
+
+
 def _refunded(refund: Refund) -> Refunded:
-    return Refunded(refund_id=refund.refund_id, amount=_money(refund.totals.subtotal), status=refund.status)
+    return Refunded(
+        refund_id=refund.refund_id,
+        amount=Money(cents=refund.totals.subtotal.cents, currency=refund.totals.subtotal.currency),
+        status=refund.status.strip().lower() if refund.status else None,
+        resolution=_money(refund.totals.resolution),
+    )
+
+
+def _disputed(dispute: Chargeback) -> Disputed:
+    respond_by_date = dispute.respond_by_date
+    return Disputed(
+        chargeback_id=dispute.chargeback_id,
+        amount=_money(dispute.subtotal),
+        respond_by_date=_instant(respond_by_date) if respond_by_date else None,
+        reason=dispute.reason_code or dispute.reason_description,
+    )
+
+
+def _instant(text: str) -> str:
+    moment = happened_at(text)
+    return moment.isoformat() if moment else text

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from tasks.payments.wallet import wallet_key
+
 
 class GrantStatus(StrEnum):
     """What a wallet may do with what it was granted."""
@@ -38,11 +40,16 @@ class Entry:
 
 
 def entries_between(held: Mapping[str, Grant], due: Mapping[str, Grant]) -> list[Entry]:
-    """Return the moves from what is held of a payment to what is due, both by item; none if they agree."""
+    """Return the moves from what is held of a payment to what is due, both by item; none if they agree.
+
+    A wallet that is spelled otherwise is the same one, and keeps the spelling that it has.
+    """
     moves = []
     for item in sorted(held.keys() | due.keys()):
         before, after = held.get(item), due.get(item)
-        if before and (after is None or after.wallet != before.wallet):
+        if before and after and wallet_key(after.wallet) == wallet_key(before.wallet):
+            after = replace(after, wallet=before.wallet)
+        elif before:
             revoked = replace(before, status=GrantStatus.REVOKED)
             if before != revoked:
                 moves.append(Entry(revoked, -before.usable))

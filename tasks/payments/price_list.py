@@ -6,11 +6,12 @@ must have cost is decided here and nowhere else.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -67,6 +68,8 @@ class Item(BaseModel):
 
     price: Price
     former_prices: tuple[FormerPrice, ...] = ()
+    #: What a part that goes back of several takes: nothing until the parts reach the price, or whole units.
+    refund: Literal["keep", "proportional"] = "keep"
 
 
 class PriceList(BaseModel):
@@ -76,30 +79,35 @@ class PriceList(BaseModel):
 
     items: Mapping[str, Item]
 
-    def check(self, item: str, quantity: int, cents: int, currency: str | None, at: datetime) -> None:
+    def check(self, item: str, quantity: int, cents: int, currency: str, at: datetime) -> None:
         """Return if `quantity` of `item` cost `cents` at `at`. Raises ItemUnknown or PriceMismatch.
 
-        `currency` is None where Coinflow names none, as its purchase amounts usually do. `at` is the moment,
-        with its time zone, that Coinflow states for the event that paid.
+        `at` is the moment, with its time zone, that Coinflow states for the event that paid.
         """
-        if item not in self.items:
-            raise ItemUnknown(f"The price list has no item {item[:100]!r}.")
+        self.check_item(item)
 
         def fits(price: Price) -> bool:
-            return cents == price.cents * quantity and currency in {None, price.currency}
+            return cents == price.cents * quantity and currency == price.currency
 
         sold = self.items[item]
         accepted = [sold.price, *(price for price in sold.former_prices if at <= price.accepted_until)]
         if any(map(fits, accepted)):
             return
         expected = " or ".join(f"{price.cents * quantity} cents {price.currency}" for price in accepted)
-        foreign = currency is not None and currency not in {price.currency for price in accepted}
         over = max((price.accepted_until for price in sold.former_prices if fits(price)), default=None)
         raise PriceMismatch(
-            f"{quantity} x {item} costs {expected}; subtotal was {cents} cents"
-            + (" of another currency" if foreign else "")
+            f"{quantity} x {item} costs {expected}; subtotal was {cents} cents {currency[:10]}"
             + (f", a former price that was accepted until {over:%Y-%m-%d %H:%M:%S} UTC." if over else ".")
         )
+
+    def check_item(self, item: str) -> None:
+        """Return if the item is for sale. Raises ItemUnknown."""
+        if item not in self.items:
+            raise ItemUnknown(f"The price list has no item {item[:100]!r}.")
+
+    def is_proportional(self, item: str) -> bool:
+        """Tell whether a part of a price that goes back takes whole units of the item."""
+        return item in self.items and self.items[item].refund == "proportional"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +124,20 @@ class AcceptedPriceList:
     def __str__(self) -> str:
         return f"price list {self.content_hash[:8]}, accepted {self.accepted_at:%Y-%m-%d %H:%M:%S} UTC"
 
-    def check(self, item: str, quantity: int, cents: int, currency: str | None, at: datetime) -> None:
+    def check(self, item: str, quantity: int, cents: int, currency: str, at: datetime) -> None:
         """Do as `PriceList.check`; an error names this list."""
-        try:
+        with self._named():
             self.prices.check(item, quantity, cents, currency, at)
+
+    def check_item(self, item: str) -> None:
+        """Do as `PriceList.check_item`; an error names this list."""
+        with self._named():
+            self.prices.check_item(item)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
         except (ItemUnknown, PriceMismatch) as refusal:
             raise type(refusal)(f"{refusal} Decided by {self}.") from None
 

@@ -3,101 +3,163 @@
 Coinflow documents no id of a refund, and one refund speaks several times: as `Refund` with one status after
 another, as `Refund Complete`, as `Refund Failure` or `Refund Returned`. The readings chosen here:
 
-- Events that state the same amount (`totals.subtotal`), or the same `refundId` where there is one, may be of
-  one refund. A refund says a thing once: a second `Refund Complete` of the same amount is a second refund.
-- The order is that of `created`, never that of arrival.
-- `Refund` with status `Settled` and `Refund Complete` both say that the money has left.
-- `Refund Failure`, and `Refund` with status `Failed`, end a refund that has begun and not completed; only
-  where there is none do they undo a completed one. `Refund Returned` undoes a completed one.
-- What ends a refund and comes straight after its end, in other words, is about the same refund.
-- An amount in another currency than the payment's says nothing about the payment's price and is not counted.
+- A refund is its `refundId`, which third parties have seen; without one, it is its amount. What states no id
+  is of the refund with an id that states the same amount, where there is one.
+- A word told at several times is one word, at its earliest: it is unknown whether Coinflow dates anew what it
+  sends again. Where that matters, `retold_cents` says what it would come to otherwise.
+- `Refund` with status `Settled` and `Refund Complete` both say that the money has left. `Refund` with status
+  `Failed`, `Refund Failure` and `Refund Returned` say that the buyer has not got it. The last word decides.
+- `totals.subtotal` counts where its currency is the payment's, otherwise `totals.resolution` if that is in
+  it; `totals.rate` never does. What neither states is not counted, but told.
+- What a person has restored is answered: a refund that had completed by then counts no more.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tasks.coinflow.event_types import Meaning
-from tasks.payments.facts import Refunded, Statement
+from tasks.payments.facts import Money, Refunded
+from tasks.payments.story import Statement
+
+#: What a refund without an id is known by: cents of the payment's currency, or an amount of another one.
+_Amount = int | Money
 
 
-class _Step(NamedTuple):
+class _Telling(NamedTuple):
     event: Statement
     refund: Refunded
+    amount: _Amount
+    #: A person has restored what it took.
+    is_answered: bool
+
+    @property
+    def word(self) -> tuple[str, str | None]:
+        name = self.event.type.name
+        return (name, self.refund.status if name == "Refund" else None)
 
     @property
     def completes(self) -> bool:
-        return self.event.type.name == "Refund Complete" or (
-            self.event.type.name == "Refund" and self.refund.status == "Settled"
-        )
+        return self.word in {("Refund Complete", None), ("Refund", "settled")}
 
     @property
     def ends(self) -> bool:
-        return self.event.means(Meaning.UNDOES_REFUND) or (
-            self.event.type.name == "Refund" and self.refund.status == "Failed"
-        )
+        return self.event.means(Meaning.UNDOES_REFUND) or self.word == ("Refund", "failed")
 
 
-@dataclass(slots=True, eq=False)
-class _Refund:
-    """One refund, as far as its events have told."""
+@dataclass(frozen=True, slots=True)
+class Refunds:
+    """What the refunds of a payment come to."""
 
-    said: set[tuple[str, str | None]] = field(default_factory=set)
-    completed: bool = False
-    ended: bool = False
+    #: Of those that have completed, in the payment's currency.
+    cents: int
+    #: The same, if what was told again had happened again.
+    retold_cents: int
+    #: One has completed whose amount cannot be compared with the payment's.
+    has_incomparable: bool
+    #: The events that say that money has left or that it has come back.
+    moved: Sequence[Statement]
 
 
-def refunded_cents(events: Collection[Statement], currency: str | None) -> int:
-    """Return the cents of all refunds that have completed and were not undone.
+def refunds(story: Sequence[Statement], currency: str, answered: Collection[str] = ()) -> Refunds:
+    """Return what the refunds come to; `story` is in order, `currency` is the payment's.
 
-    `currency` is the payment's, or None where Coinflow names none.
+    `answered` are the keys of events that a person has restored.
     """
-    groups: dict[tuple[str | None, int], list[_Step]] = {}
-    for step in _steps(sorted(events, key=lambda event: event.position)):
-        amount = step.refund.amount
-        if None in {currency, amount.currency} or amount.currency == currency:
-            groups.setdefault((step.refund.refund_id, amount.cents), []).append(step)
-    return sum(
-        cents * (_completed(group) if refund_id is None else _is_completed(group))
-        for (refund_id, cents), group in groups.items()
-    )
+    tellings = _tellings(story, currency, answered)
+    cents = retold_cents = 0
+    has_incomparable = False
+    for own, joined in _grouped(tellings):
+        together = sorted([*own, *joined], key=lambda telling: telling.event.position)
+        completed = _completed(together)
+        has_incomparable |= isinstance(completed, Money)
+        cents += 0 if _is_answered(together) else _cents(completed)
+        retold_cents += _apart(joined)
+        if own[0].refund.refund_id is None:
+            retold_cents += _apart(own)
+        elif not _is_answered(own):
+            retold_cents += _cents(_last_said(own))
+    moved = [each.event for each in tellings if each.completes or each.ends]
+    return Refunds(cents, retold_cents, has_incomparable, moved)
 
 
-def completing(events: Collection[Statement]) -> list[Statement]:
-    """Return the events that say that money has left."""
-    return [step.event for step in _steps(events) if step.completes]
+def _tellings(story: Sequence[Statement], currency: str, answered: Collection[str]) -> Sequence[_Telling]:
+    """Return what is said of refunds, in order; what differs in nothing about the refund is said once."""
+    said: dict[object, _Telling] = {}
+    for event in story:
+        if refund := event.facts.refund:
+            telling = _Telling(event, refund, _amount(refund, currency), event.is_among(answered))
+            key = (refund.refund_id, _copy(telling))
+            before = said.get(key, telling)
+            said[key] = before._replace(is_answered=before.is_answered or telling.is_answered)
+    return list(said.values())
 
 
-def _steps(events: Collection[Statement]) -> list[_Step]:
-    return [_Step(event, event.facts.refund) for event in events if event.facts.refund]
+def _amount(refund: Refunded, currency: str) -> _Amount:
+    stated, resolution = refund.amount, refund.resolution
+    if stated.currency == currency:
+        return stated.cents
+    if resolution and resolution.currency == currency:
+        return resolution.cents
+    return stated.cents if stated.currency is None else stated
 
 
-def _is_completed(steps: Sequence[_Step]) -> bool:
-    """Tell what the events of one refund say last."""
-    words = [step for step in steps if step.completes or step.ends]
-    return bool(words) and words[-1].completes
+def _grouped(tellings: Sequence[_Telling]) -> Iterable[tuple[list[_Telling], list[_Telling]]]:
+    """Yield what each refund says, and what joins it that states no id."""
+    named: dict[str, list[_Telling]] = {}
+    nameless: dict[_Amount, list[_Telling]] = {}
+    copies = {_copy(each) for each in tellings if each.refund.refund_id is not None}
+    for each in tellings:
+        if each.refund.refund_id is not None:
+            named.setdefault(each.refund.refund_id, []).append(each)
+        elif _copy(each) not in copies:
+            nameless.setdefault(each.amount, []).append(each)
+    for own in named.values():
+        joined = [
+            each for amount in dict.fromkeys(each.amount for each in own) for each in nameless.pop(amount, [])
+        ]
+        yield own, joined
+    for own in nameless.values():
+        yield own, []
 
 
-def _completed(steps: Sequence[_Step]) -> int:
-    """Return how many refunds of one amount have completed and were not undone."""
-    refunds: list[_Refund] = []
-    last: _Refund | None = None
-    for step in steps:
-        name = step.event.type.name
-        words = (name, step.refund.status if name == "Refund" else None)
-        running = [each for each in refunds if not each.ended]
-        if step.ends:
-            if last and last.ended and words not in last.said:
-                refund = last
-            else:
-                returned = name == "Refund Returned"
-                refund = min(running, key=lambda each: each.completed != returned, default=_Refund())
-            refund.ended, refund.completed = True, False
-        else:
-            refund = next((each for each in running if words not in each.said), _Refund())
-            refund.completed |= step.completes
-        if refund not in refunds:
-            refunds.append(refund)
-        refund.said.add(words)
-        last = refund
-    return sum(each.completed for each in refunds)
+def _copy(telling: _Telling) -> object:
+    return (telling.word, telling.amount, telling.event.told_at)
+
+
+def _completed(tellings: Sequence[_Telling]) -> _Amount | None:
+    """Return the amount of a refund that has completed, or None; each of its words counts once."""
+    words: dict[tuple[str, str | None], _Telling] = {}
+    for telling in tellings:
+        words.setdefault(telling.word, telling)
+    return _last_said(words.values())
+
+
+def _last_said(tellings: Iterable[_Telling]) -> _Amount | None:
+    """Return the amount of a refund whose last word completes it, or None."""
+    said = [telling for telling in tellings if telling.completes or telling.ends]
+    return said[-1].amount if said and said[-1].completes else None
+
+
+def _is_answered(tellings: Sequence[_Telling]) -> bool:
+    """Tell whether the refund had completed when a person restored what it took."""
+    return _completed([each for each in tellings if each.is_answered]) is not None
+
+
+def _cents(amount: _Amount | None) -> int:
+    return amount if isinstance(amount, int) else 0
+
+
+def _apart(tellings: Sequence[_Telling]) -> int:
+    """Return the cents of refunds without an id, of one amount, if each telling is a refund of its own."""
+    return max(0, _each(tellings) - _each([each for each in tellings if each.is_answered]))
+
+
+def _each(tellings: Sequence[_Telling]) -> int:
+    times = Counter(each.word for each in tellings)
+    if max(times.values(), default=0) <= 1:
+        return _cents(_completed(tellings))
+    completions = max((times[each.word] for each in tellings if each.completes), default=0)
+    endings = max((times[each.word] for each in tellings if each.ends), default=0)
+    return _cents(tellings[0].amount) * max(0, completions - endings)

@@ -1,16 +1,16 @@
 """The money rule: what of a payment is due to a wallet, by which moves, and what keeps it from that."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from tasks.errors import Discarded, PermanentError, PriceListUnusable
+from tasks.errors import PermanentError
 from tasks.payments.decision import Decision, DecisionStatus, decide
-from tasks.payments.facts import Statement
 from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
-from tasks.payments.price_list import AcceptedPriceList
-from tasks.payments.purchase import Match
+from tasks.payments.payment import Payment
+from tasks.payments.pricing import Pricing, Terms
+from tasks.payments.story import Statement
+from tasks.payments.verdict import Verdict
 
 _GRANT_STATUSES: Mapping[DecisionStatus, GrantStatus] = MappingProxyType(
     {
@@ -22,20 +22,6 @@ _GRANT_STATUSES: Mapping[DecisionStatus, GrantStatus] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
-    """All that is known of a payment."""
-
-    id: str
-    events: Collection[Statement]
-    #: What is held of it, by item.
-    held: Mapping[str, Grant] = field(default_factory=dict)
-    #: An operator's word on what it bought.
-    match: Match | None = None
-    #: The keys of its events that an operator has given up.
-    discarded: Collection[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Settlement:
     """What a payment comes to."""
 
@@ -44,10 +30,15 @@ class Settlement:
     due: Mapping[str, Grant]
     #: The moves from what is held to that.
     moves: Sequence[Entry]
-    #: What keeps it from being granted.
-    refusal: PermanentError | None
-    #: The accepted list by which its price was checked, or None where no price had to be.
+    #: All verdicts on it, those made now among them.
+    verdicts: Collection[Verdict]
+    #: The accepted list by which something was priced now, or None where nothing had to be.
     price_list_id: int | None
+
+    @property
+    def refusal(self) -> PermanentError | None:
+        """What keeps it from being granted."""
+        return self.decision.refusal
 
     @property
     def refused(self) -> Statement | None:
@@ -56,47 +47,34 @@ class Settlement:
 
     @property
     def status(self) -> DecisionStatus:
-        """What the payment comes to, as it is shown."""
-        return DecisionStatus.REFUSED if self.refusal and not self.due else self.decision.status
+        """What the payment comes to, as it is shown: what was granted before a refusal stays granted."""
+        if self.decision.status is not DecisionStatus.REFUSED or not self.due:
+            return self.decision.status
+        return DecisionStatus(next(iter(self.due.values())).status)
 
 
-def settle(payment: Payment, prices: AcceptedPriceList | None, now: datetime) -> Settlement:
-    """Return what the payment comes to; `now` is when it was paid where no event states that.
+def settle(payment: Payment, terms: Terms) -> Settlement:
+    """Return what the payment comes to.
 
-    Raises PriceListUnusable if a price must be checked and `prices` is None: no list was ever accepted.
+    Raises PriceListUnusable if a price must be checked and `terms` has no list: none was ever accepted.
     """
-    decision = decide(payment.events, payment.match)
-    due, refusal, price_list_id = _due(payment, decision, prices, now)
-    if not payment.held and decision.paid and decision.paid.key in payment.discarded:
-        due, refusal = {}, Discarded("An operator has discarded what was paid for.")
+    pricing = Pricing(payment, terms)
+    decision = decide(payment.events, pricing.ruling_on, payment.resolutions, terms.default_currency)
+    if decision.refusal and decision.paid and decision.paid.is_among(payment.discarded):
+        decision = decision.given_up()
+    due = _due(payment, decision)
     moves = entries_between(payment.held, due) if decision.cause else []
-    return Settlement(decision, due, moves, refusal, price_list_id)
+    return Settlement(decision, due, moves, pricing.verdicts, pricing.price_list_id)
 
 
-def _due(
-    payment: Payment, decision: Decision, prices: AcceptedPriceList | None, now: datetime
-) -> tuple[Mapping[str, Grant], PermanentError | None, int | None]:
-    status = _GRANT_STATUSES.get(decision.status)
-    price_list_id = None
-    if status is None:
-        return {}, None, None
-    try:
-        purchase = decision.purchase
-        if purchase is None:
-            return {}, None, None
-        grant = Grant(payment.id, purchase.item, purchase.wallet, purchase.quantity, status)
-        before = payment.held.get(grant.item)
-        # What is held was checked when it was granted; a later price is no reason to take it.
-        if before is None or replace(before, status=status) != grant:
-            if prices is None:
-                raise PriceListUnusable("No price list was ever accepted; run `coinflowctl catalog apply`.")
-            price_list_id = prices.id
-            price, paid_at = purchase.price, purchase.paid_at or now
-            prices.check(grant.item, grant.quantity, price.cents, price.currency, paid_at)
-    except PermanentError as refusal:
-        if status is GrantStatus.GRANTED:
-            return payment.held, refusal, price_list_id
-        # A dispute or a loss holds for whatever was granted before; what never will be needs no granting.
-        left = {item: replace(grant, status=status) for item, grant in payment.held.items()}
-        return left, refusal if status is GrantStatus.SUSPENDED else None, price_list_id
-    return {grant.item: grant}, None, price_list_id
+def _due(payment: Payment, decision: Decision) -> Mapping[str, Grant]:
+    purchase, status = decision.purchase, _GRANT_STATUSES.get(decision.status)
+    if purchase and status:
+        grant = Grant(payment.id, purchase.item, purchase.wallet, decision.left, status)
+        return {grant.item: grant}
+    if decision.paid is None:
+        return {}
+    # What was granted before a person's word that is refused stays, as far as the money does.
+    left = GrantStatus.SUSPENDED if decision.is_held_back else GrantStatus.GRANTED
+    status = GrantStatus.REVOKED if decision.status is DecisionStatus.REVOKED else left
+    return {item: replace(grant, status=status) for item, grant in payment.held.items()}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tasks.coinflow.event import read_event, read_packet
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.errors import PayloadInvalid
-from tasks.payments.facts import state
 from tests.packets import body
+from tests.rules import read_body
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,6 @@ def test_the_time_that_coinflow_states(created: str, moment: datetime | None) ->
 
 @given(st.lists(st.text() | st.datetimes(timezones=st.timezones()).map(str), max_size=4))
 def test_events_of_any_stated_times_can_be_ordered(created: list[str]) -> None:
-    events = [read_event(read_packet(body(created=text))) for text in created]
-    positions = [state(event).position for event in events if event]
+    events = [read_body(body(created=text)) for text in created]
+    positions = [event.position for event in events if event]
     assert sorted(positions) == sorted(positions[1:] + positions[:1])

@@ -27,21 +27,20 @@ def raised(former: FormerPrice) -> PriceList:
 @given(quantity=st.integers(1, 10**6), cents=st.integers(0, 10**9))
 def test_only_price_times_quantity_is_accepted(quantity: int, cents: int) -> None:
     if cents == 500 * quantity:
-        SWORD.check("sword", quantity, cents, None, NOW)
+        SWORD.check("sword", quantity, cents, "USD", NOW)
     else:
         with pytest.raises(PriceMismatch):
-            SWORD.check("sword", quantity, cents, None, NOW)
+            SWORD.check("sword", quantity, cents, "USD", NOW)
 
 
-def test_a_currency_counts_where_one_is_named() -> None:
-    SWORD.check("sword", 1, 500, "USD", NOW)
-    with pytest.raises(PriceMismatch, match=r"1 x sword costs 500 cents USD; .* another currency"):
+def test_another_currency_is_refused_and_both_are_named() -> None:
+    with pytest.raises(PriceMismatch, match=r"1 x sword costs 500 cents USD; subtotal was 500 cents EUR"):
         SWORD.check("sword", 1, 500, "EUR", NOW)
 
 
 def test_an_unknown_item_is_named() -> None:
     with pytest.raises(ItemUnknown, match="excalibur"):
-        SWORD.check("excalibur", 1, 500, None, NOW)
+        SWORD.check("excalibur", 1, 500, "USD", NOW)
 
 
 @given(
@@ -60,31 +59,31 @@ def test_a_former_price_is_good_until_the_last_moment_of_its_grace(
 ) -> None:
     prices = raised(FormerPrice(cents=450, ended=ended, grace_days=grace_days))
     at = (ended + timedelta(days=grace_days) + lateness).astimezone(UTC)
-    prices.check("sword", quantity, 500 * quantity, None, at)
+    prices.check("sword", quantity, 500 * quantity, "USD", at)
     if lateness <= timedelta(0):
-        prices.check("sword", quantity, 450 * quantity, None, at)
+        prices.check("sword", quantity, 450 * quantity, "USD", at)
     else:
         with pytest.raises(PriceMismatch):
-            prices.check("sword", quantity, 450 * quantity, None, at)
+            prices.check("sword", quantity, 450 * quantity, "USD", at)
 
 
 @pytest.mark.parametrize(
     ("at", "cents", "currency", "message"),
     [
-        (5, 1, None, "2 x sword costs 1000 cents USD or 900 cents EUR; subtotal was 1 cents."),
-        (5, 900, "USD", "2 x sword costs 1000 cents USD or 900 cents EUR; subtotal was 900 cents."),
+        (5, 1, "USD", "2 x sword costs 1000 cents USD or 900 cents EUR; subtotal was 1 cents USD."),
+        (5, 900, "USD", "2 x sword costs 1000 cents USD or 900 cents EUR; subtotal was 900 cents USD."),
         (
             9,
             900,
             "EUR",
             (
-                "2 x sword costs 1000 cents USD; subtotal was 900 cents of another currency, "
+                "2 x sword costs 1000 cents USD; subtotal was 900 cents EUR, "
                 "a former price that was accepted until 2026-11-08 00:00:00 UTC."
             ),
         ),
     ],
 )
-def test_a_mismatch_says_what_was_expected(at: int, cents: int, currency: str | None, message: str) -> None:
+def test_a_mismatch_says_what_was_expected(at: int, cents: int, currency: str, message: str) -> None:
     ended = datetime(2026, 11, 1, 2, tzinfo=timezone(timedelta(hours=2)))
     prices = raised(FormerPrice(cents=450, currency="EUR", ended=ended, grace_days=7))
     with pytest.raises(PriceMismatch) as error:
@@ -178,12 +177,12 @@ def test_the_line_of_a_fault_is_exact(before: list[str], fault: tuple[str, int],
 
 def test_a_refusal_names_the_list_that_it_was_made_by() -> None:
     accepted = AcceptedPriceList(3, "1a2b3c4d" + "0" * 56, NOW, "alice@shop", SWORD)
-    accepted.check("sword", 1, 500, None, NOW)
+    accepted.check("sword", 1, 500, "USD", NOW)
     name = r"Decided by price list 1a2b3c4d, accepted 2026-11-05 00:00:00 UTC\.$"
     with pytest.raises(PriceMismatch, match=rf"costs 500 cents USD.* {name}"):
-        accepted.check("sword", 1, 501, None, NOW)
+        accepted.check("sword", 1, 501, "USD", NOW)
     with pytest.raises(ItemUnknown, match=rf"excalibur.* {name}"):
-        accepted.check("excalibur", 1, 500, None, NOW)
+        accepted.check("excalibur", 1, 500, "USD", NOW)
 
 
 def test_the_list_that_comes_along_can_be_read() -> None:

@@ -1,148 +1,211 @@
-"""The money rule without a database: any life of a payment, in any order, at any stops on the way."""
+"""The money rule without a database: what is due, what moves, and what stays whatever the price list says."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.coinflow.event import read_event, read_packet
 from tasks.coinflow.samples import sample, with_identity
-from tasks.errors import Discarded, PriceListUnusable, PriceMismatch
-from tasks.payments.facts import Facts, Statement, state
-from tasks.payments.grants import Grant
-from tasks.payments.price_list import AcceptedPriceList, Item, Price, PriceList
-from tasks.payments.purchase import Match
-from tasks.payments.settlement import Payment, Settlement, settle
-from tests.lives import Life, Packet, deliveries, live
+from tasks.errors import Discarded, ItemUnknown, PriceListUnusable, PriceMismatch
+from tasks.payments.facts import Facts
+from tasks.payments.grants import Grant, GrantStatus
+from tasks.payments.payment import Payment
+from tasks.payments.pricing import Terms
+from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.settlement import Settlement, settle
+from tasks.payments.story import Statement
+from tasks.payments.verdict import Verdict
+from tests.any_life import any_life
+from tests.lives import deliveries
+from tests.oracle import PRICES as OF_THE_MODEL
+from tests.oracle import ending
+from tests.rules import NOW, catalog, read, terms
 
-NOW = datetime(2026, 9, 1, tzinfo=UTC)
-LOST = "Card Payment Chargeback Lost"
-
-
-def accepted(number: int, cents: int) -> AcceptedPriceList:
-    prices = PriceList(items={"sword": Item(price=Price(cents=cents))})
-    return AcceptedPriceList(number, "1a2b3c4d" + "0" * 56, NOW, "a release", prices)
-
-
-PRICES, DEARER = accepted(1, 500), accepted(2, 900)
+LOST, PAYIN = "Card Payment Chargeback Lost", "Crypto Payin Funds Received"
 
 
-def read(packet: Packet) -> Statement:
-    event = read_event(read_packet(json.dumps(packet)))
-    assert event is not None
-    return state(event)
+def selling(cents: int, number: int = 1, refund: str = "keep") -> Terms:
+    return terms(f'items.sword = {{ price.cents = {cents}, refund = "{refund}" }}', number)
 
 
-def event(name: str = "Settled", cents: int = 500) -> Statement:
+PRICES, DEARER, MODEL = selling(500), selling(900, 2), terms(catalog(OF_THE_MODEL))
+
+
+def event(name: str = "Settled", cents: int = 500, **data: Any) -> Statement:
     packet = sample(name)
     with_identity(packet, payment_id="pay", wallet="alice", item="sword", cents=cents)
+    packet["data"].update(data)
     return read(packet)
 
 
+def unique(events: Sequence[Statement]) -> list[Statement]:
+    """Return each event once, as the event log holds it."""
+    return list({each.key: each for each in events}.values())
+
+
+def part_back(cents: int) -> Statement:
+    return event("Refund Complete", totals={"subtotal": {"cents": cents, "currency": "USD"}})
+
+
 @dataclass
-class Wallet:
-    """What a ledger would hold after each settlement."""
+class Shop:
+    """What is kept of a payment from one settlement to the next."""
 
     held: dict[str, Grant] = field(default_factory=dict)
+    verdicts: Collection[Verdict] = ()
     balance: int = 0
     moves: int = 0
 
-    def settle(self, events: Sequence[Statement], prices: AcceptedPriceList = PRICES) -> Settlement:
-        settlement = settle(Payment("pay", events, dict(self.held)), prices, NOW)
+    def settle(self, events: Sequence[Statement], by: Terms = PRICES, **known: Any) -> Settlement:
+        settlement = settle(Payment("pay", events, dict(self.held), verdicts=self.verdicts, **known), by)
         for move in settlement.moves:
             self.held[move.grant.item] = move.grant
             self.balance += move.delta
         self.moves += len(settlement.moves)
+        self.verdicts = settlement.verdicts
         return settlement
-
-
-def arrivals(random: Random, life: Life) -> list[Statement]:
-    return [read(packet) for packet in deliveries(random, life.packets)]
 
 
 @given(seed=st.integers(0, 2**64))
 def test_wherever_the_events_were_looked_at_they_end_in_the_same_wallet(seed: int) -> None:
-    random = Random(seed)
-    life = live(random, "pay", "alice")
-    events = list({each.key: each for each in arrivals(random, life)}.values())
-    wallet = Wallet()
+    random, shop = Random(seed), Shop()
+    packets = deliveries(random, any_life(random))
+    events = [read(packet) for packet in packets]
     for count in range(1, len(events) + 1):
         if count == len(events) or random.randrange(2):
-            settlement = wallet.settle(events[:count])
-            assert settlement.refusal is None
-    assert [(grant.quantity, grant.status) for grant in wallet.held.values()] == (
-        [life.held] if life.held else []
-    )
-    assert wallet.balance == sum(grant.usable for grant in wallet.held.values())
-    assert settlement.status == life.decision
+            settlement = shop.settle(unique(events[:count]), MODEL)
+    end = ending(packets)
+    assert (settlement.status, shop.balance) == (end.state, end.usable)
+    assert shop.balance == sum(grant.usable for grant in shop.held.values())
 
 
 @given(seed=st.integers(0, 2**64))
 def test_a_second_look_moves_nothing_whatever_the_price_is_by_then(seed: int) -> None:
-    random = Random(seed)
-    events = list({each.key: each for each in arrivals(random, live(random, "pay", "alice"))}.values())
-    wallet = Wallet()
-    wallet.settle(events)
-    moves = wallet.moves
-    wallet.settle(random.sample(events, len(events)))
-    wallet.settle(events, DEARER)
-    assert wallet.moves == moves
+    random, shop = Random(seed), Shop()
+    events = unique([read(packet) for packet in any_life(random)])
+    shop.settle(events, MODEL)
+    moves = shop.moves
+    shop.settle(random.sample(events, len(events)), MODEL)
+    shop.settle(events, DEARER)
+    assert shop.moves == moves
 
 
 @given(cents=st.integers(0, 10**6).filter(lambda cents: cents != 500))
 def test_another_amount_than_the_price_is_never_granted(cents: int) -> None:
-    wallet = Wallet()
-    settlement = wallet.settle([event(cents=cents)])
+    shop = Shop()
+    settlement = shop.settle([event(cents=cents)])
     assert isinstance(settlement.refusal, PriceMismatch)
-    assert (settlement.status, wallet.held) == ("refused", {})
+    assert (settlement.status, shop.held) == ("refused", {})
 
 
 def test_what_is_held_is_lost_though_its_price_has_changed() -> None:
-    wallet = Wallet()
-    wallet.settle([event()])
-    settlement = wallet.settle([event(), event(LOST)], DEARER)
-    assert (settlement.refusal, settlement.status, wallet.balance) == (None, "revoked", 0)
+    shop = Shop()
+    shop.settle([event()])
+    settlement = shop.settle([event(), event(LOST)], DEARER)
+    assert (settlement.refusal, settlement.status, shop.balance) == (None, "revoked", 0)
 
 
-def test_a_settlement_names_the_list_by_which_a_price_was_checked() -> None:
-    wallet = Wallet()
-    assert wallet.settle([event("Card Payment Authorized")]).price_list_id is None
-    refused = wallet.settle([event()], DEARER)
-    assert (refused.price_list_id, "Decided by price list 1a2b3c4d" in str(refused.refusal)) == (2, True)
-    assert wallet.settle([event()]).price_list_id == 1
-    # What is held needs no price any more.
-    assert wallet.settle([event(), event(LOST)], DEARER).price_list_id is None
+def test_what_is_paid_is_priced_once() -> None:
+    shop = Shop()
+    first = shop.settle([event()])
+    assert (first.price_list_id, [each.content_hash for each in first.verdicts]) == (
+        1,
+        ["00000001" + "0" * 56],
+    )
+    for by in (DEARER, terms("items.crown.price.cents = 1", 3), Terms(None, "EUR", NOW)):
+        later = shop.settle([event(), event("Card Payment Authorized")], by, asks_again=True)
+        assert (later.status, later.price_list_id, shop.moves) == ("granted", None, 1)
+
+
+def test_what_is_refused_is_priced_again_when_somebody_asks() -> None:
+    shop = Shop()
+    refused = shop.settle([event()], DEARER)
+    assert "Decided by price list 00000002" in str(refused.refusal)
+    assert shop.settle([event(), event("Card Payment Authorized")]).status == "refused"
+    assert shop.settle([event()], asks_again=True).status == "granted"
+
+
+def test_a_sale_keeps_its_policy_on_what_goes_back() -> None:
+    three = event(cents=1500, webhookInfo={"item": "sword", "quantity": 3})
+    for sold, later, left in (("keep", "proportional", 3), ("proportional", "keep", 2)):
+        shop = Shop()
+        shop.settle([three], selling(500, refund=sold))
+        shop.settle([three, part_back(500)], selling(500, 2, refund=later))
+        assert (shop.held["sword"].quantity, shop.balance) == (left, left)
+
+
+def test_what_an_earlier_release_has_granted_stays_paid() -> None:
+    shop = Shop(held={"sword": Grant("pay", "sword", "alice", 1, GrantStatus.GRANTED)}, balance=1)
+    settlement = shop.settle([event(), event("Card Payment Authorized")], DEARER)
+    assert (settlement.status, settlement.moves) == ("granted", [])
+    assert [each.price_list_id for each in settlement.verdicts] == [None]
 
 
 def test_without_a_list_only_what_needs_no_price_is_settled() -> None:
-    assert settle(Payment("pay", [event("Card Payment Authorized")]), None, NOW).status == "nothing"
+    none = Terms(None, "USD", NOW)
+    assert settle(Payment("pay", [event("Card Payment Authorized")]), none).status == "nothing"
     with pytest.raises(PriceListUnusable, match="coinflowctl catalog apply"):
-        settle(Payment("pay", [event()]), None, NOW)
+        settle(Payment("pay", [event()]), none)
 
 
-def test_an_operators_word_names_the_item_and_the_price_list_still_decides() -> None:
-    paid = event("Crypto Payin Funds Received")
-    assert settle(Payment("pay", [paid]), PRICES, NOW).status == "unmatched"
-    named = settle(Payment("pay", [paid], match=Match("sword")), PRICES, NOW)
-    assert [move.grant.item for move in named.moves] == ["sword"]
-    assert settle(Payment("pay", [paid], match=Match("sword", quantity=2)), PRICES, NOW).status == "refused"
+def test_an_amount_that_names_no_currency_is_of_the_default_one() -> None:
+    euros = Terms(PRICES.prices, "EUR", NOW)
+    refusal = settle(Payment("pay", [event()]), euros).refusal
+    assert "subtotal was 500 cents EUR" in str(refusal)
+    named = event(subtotal={"cents": 500, "currency": "USD"})
+    assert settle(Payment("pay", [named]), euros).status == "granted"
+
+
+def test_a_persons_word_names_the_item_and_the_price_list_still_decides() -> None:
+    paid = event(PAYIN)
+    assert settle(Payment("pay", [paid]), PRICES).status == "unmatched"
+    sword, two, crown = (
+        [Resolution(ResolutionKind.ITEM, *word)] for word in (("sword",), ("sword", 2), ("crown",))
+    )
+    assert [move.grant.item for move in settle(Payment("pay", [paid], resolutions=sword), PRICES).moves] == [
+        "sword"
+    ]
+    assert settle(Payment("pay", [paid], resolutions=two), PRICES).status == "refused"
+    assert isinstance(settle(Payment("pay", [paid], resolutions=crown), PRICES).refusal, ItemUnknown)
+
+
+def test_what_is_held_stays_though_a_persons_word_on_the_wallet_is_refused() -> None:
+    shop = Shop()
+    shop.settle([event()])
+    wrong = [Resolution(ResolutionKind.WALLET, wallet="x" * 201)]
+    settlement = shop.settle([event()], resolutions=wrong)
+    assert (settlement.status, shop.balance, bool(settlement.refusal)) == ("granted", 1, True)
+    assert shop.settle([event(), event("ACH Chargeback")], resolutions=wrong).status == "suspended"
+    assert shop.settle([event(), event(LOST)], resolutions=wrong).status == "revoked"
+    assert shop.balance == 0
+
+
+def test_another_spelling_of_the_wallet_moves_nothing() -> None:
+    address = "0xAbCdEf0123456789aBcDeF0123456789AbCdEf01"
+    shop = Shop()
+    shop.settle([event(customerId=address, rawCustomerId=address)])
+    small = [Resolution(ResolutionKind.WALLET, wallet=address.lower())]
+    assert shop.settle([event(customerId=address, rawCustomerId=address)], resolutions=small).moves == []
+    other = [Resolution(ResolutionKind.WALLET, wallet="bob")]
+    moves = shop.settle([event(customerId=address, rawCustomerId=address)], resolutions=other).moves
+    assert [(move.grant.wallet, move.delta) for move in moves] == [(address, -1), ("bob", 1)]
 
 
 @pytest.mark.parametrize("others", [[], [event(LOST)]])
 def test_what_an_operator_has_discarded_is_never_granted(others: list[Statement]) -> None:
     paid = event()
-    settlement = settle(Payment("pay", [paid, *others], discarded={paid.key}), PRICES, NOW)
-    assert isinstance(settlement.refusal, Discarded)
-    assert settlement.due == {}
+    settlement = settle(Payment("pay", [paid, *others], discarded={paid.key}), PRICES)
+    assert others or isinstance(settlement.refusal, Discarded)
+    assert (settlement.due, settlement.decision.notes) == ({}, ())
+    for odd in (event(webhookInfo={"item": 7.5}), event(customerId=None, rawCustomerId=None)):
+        given_up = settle(Payment("pay", [odd], discarded={odd.key}), PRICES)
+        assert (type(given_up.refusal), given_up.decision.notes) == (Discarded, ())
 
 
-@given(seed=st.integers(0, 2**64))
-def test_facts_are_the_same_when_they_were_stored(seed: int) -> None:
-    random = Random(seed)
-    for each in arrivals(random, live(random, "pay", "alice")):
+def test_facts_are_the_same_when_they_were_stored() -> None:
+    for each in (event(), event(LOST), part_back(250), event(subtotal=None), event(PAYIN)):
         assert Facts.model_validate_json(each.facts.model_dump_json(exclude_defaults=True)) == each.facts

@@ -1,0 +1,105 @@
+"""How much of a purchase has gone back to the buyer, or may yet: by refunds, lost disputes and bank returns.
+
+The readings chosen, beside those in `tasks.payments.refunds` and `tasks.payments.disputes`:
+
+- `ACH Returned` takes the whole payment back.
+- A dispute suspends the whole while it is open, whatever its amount.
+- A part that goes back, of several units whose item says `refund = "proportional"`, takes whole units,
+  rounded down. A part lost in a dispute takes its share if that is whole units, otherwise all.
+- Of other items a part takes nothing until the parts reach the price; but a part of a single unit that is
+  lost in a dispute takes it: the bank's word is no gift of the merchant's.
+- `Crypto Underpayment` holds the grant back until `Settled`, which alone says that a payment is complete.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tasks.coinflow.event_types import Family, Meaning
+from tasks.payments.disputes import Dispute, disputes
+from tasks.payments.refunds import Refunds, refunds
+from tasks.payments.story import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """What was sold, as far as it matters for what goes back of it."""
+
+    #: What was paid, in `currency`; or None where no event states it readably.
+    cents: int | None
+    #: In which the price and what goes back of it count.
+    currency: str
+    #: None where nobody knows.
+    quantity: int | None
+    proportional: bool
+
+    def left(self, gone: int) -> int:
+        """Return how many units are left when so many cents have gone back."""
+        bought = self.quantity or 1
+        if self.cents is None or gone <= 0:
+            return bought
+        if gone >= self.cents:
+            return 0
+        return bought - (gone * bought // self.cents if self.proportional else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """What has gone back of a sale, or may yet."""
+
+    #: How many units are left of it.
+    left: int
+    #: Cents that have gone back, without those of a loss of the whole.
+    gone: int
+    refunds: Refunds
+    disputes: Sequence[Dispute]
+    #: The events that say that money has gone back, or come back to the merchant.
+    moved: Sequence[Statement]
+    #: The events that hold the item back for now.
+    holding: Sequence[Statement]
+    #: How many units would be left if each refund that was told again had happened again.
+    left_otherwise: int
+
+
+def reversal(story: Sequence[Statement], sale: Sale, answered: Collection[str]) -> Reversal:
+    """Return what has gone back; `answered` are the keys of events that a person has restored."""
+    paid_back = refunds(story, sale.currency, answered)
+    disputed = disputes(story, sale.currency, answered)
+    lost = [each.lost for each in disputed if each.lost]
+    parts = [_part(event, sale) for event in lost]
+    returned = _unanswered(story, answered, Meaning.REVOKES)
+    is_whole = bool(returned) or None in parts
+    lost_cents = sum(part or 0 for part in parts)
+    gone = paid_back.cents + lost_cents
+    left = 0 if is_whole else sale.left(gone)
+    otherwise = 0 if is_whole else sale.left(paid_back.retold_cents + lost_cents)
+    is_paid_up = any(event.type.name == "Settled" and not event.facts.fault for event in story)
+    missing = [] if is_paid_up else _unanswered(story, answered, Meaning.SUSPENDS)
+    return Reversal(
+        left=left,
+        gone=gone,
+        refunds=paid_back,
+        disputes=disputed,
+        moved=[*lost, *returned, *paid_back.moved, *(each.won for each in disputed if each.won)],
+        holding=[*(each.opened for each in disputed if each.opened), *missing],
+        left_otherwise=otherwise,
+    )
+
+
+def _part(lost: Statement, sale: Sale) -> int | None:
+    """Return the cents that a dispute has lost, or None for the whole."""
+    amount = lost.facts.dispute.amount if lost.facts.dispute else None
+    if sale.cents is None or sale.quantity == 1 or amount is None:
+        return None
+    if amount.currency not in {None, sale.currency} or not 0 < amount.cents < sale.cents:
+        return None
+    if sale.proportional and sale.quantity and amount.cents * sale.quantity % sale.cents:
+        return None
+    return amount.cents
+
+
+def _unanswered(
+    story: Sequence[Statement], answered: Collection[str], meaning: Meaning
+) -> Sequence[Statement]:
+    """Return what is said of the whole payment, outside disputes; however often, it is one thing."""
+    said = [event for event in story if event.means(meaning) and event.type.family is not Family.CHARGEBACK]
+    return [] if any(event.is_among(answered) for event in said) else said
