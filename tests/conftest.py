@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.services import SharedRabbitMQ
 
-#: Names of the contract that would lead a test to somebody's real servers.
+#: Names of the contract that would lead a test to somebody's real servers, or let it count otherwise.
 _NAMES = (
     "ALLOW_EMBEDDED",
     "ALLOW_LOSSY_BROKER",
@@ -26,6 +26,7 @@ _NAMES = (
     "COINFLOW_SIGNATURE_TOLERANCE",
     "COINFLOW_VALIDATION_KEY",
     "DATABASE_URL",
+    "DEFAULT_CURRENCY",
     "EMBEDDED_BROKER_PATH",
     "ENVIRONMENT",
     "FLOWER_ADDRESS",

@@ -13,6 +13,8 @@ from tests.stack import ROOT
 ONE_FLOOR = "f7a18a3e"
 #: The first release with rooms; its tables are still those of ONE_FLOOR.
 ROOMS = "8f6321bc"
+#: The release before price lists were asked once and persons could resolve more than a missing item.
+UNRESOLVED = "7af6fd34"
 
 
 def check_out(commit: str, folder: Path) -> Path:

@@ -28,7 +28,7 @@ def fulfil_payments(self: _Fulfilment, payment_ids: list[str]) -> None:
             if not runs.begin(connection, _pending(connection, *payment_ids), FULFILMENT):
                 return
     with own.engine.begin() as connection:
-        fulfil(connection, payment_ids)
+        fulfil(connection, payment_ids, own.settings.default_currency)
 
 
 def _pending(connection: Any, *payment_ids: str) -> list[int]:

@@ -17,8 +17,8 @@ from tasks.pipeline.dispatch import Delivery, Work, plan
 from tasks.pipeline.routing import INTAKE, ROUTES
 from tasks.store import events, runs, subscriptions
 from tasks.store.events import Arrival
-from tasks.store.fulfilment import fulfil
-from tasks.store.states import SetAside
+from tasks.store.fulfilment import FULFILMENT, fulfil
+from tasks.store.states import RunState, SetAside
 from tasks.worker.groups import GroupTask
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ def _fulfil(own: Collaborators, work: Work) -> Work:
     """Fulfil the payments at once, which saves a message; return what is left, among it what failed."""
     try:
         with own.engine.begin() as connection:
-            fulfil(connection, work.payment_ids)
+            fulfil(connection, work.payment_ids, own.settings.default_currency)
     except Exception as error:  # noqa: BLE001  # the task that is sent instead tells what it means
         _log.info("fulfilment.sent", payments=len(work.payment_ids), error=type(error).__name__)
         return work
@@ -64,8 +64,9 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
     for key, (event_id, set_aside) in stored.items():
         # The accepted merchants or the models may have changed since it was set aside.
         if set_aside and not arrivals[key].set_aside:
-            events.count_in(connection, event_id, arrivals[key].event)
+            events.count_in(connection, event_id, arrivals[key].packet, arrivals[key].facts)
             runs.finish(connection, [event_id], INTAKE)
+            runs.reopen(connection, [(event_id, FULFILMENT)], [RunState.DONE, RunState.DEAD])
     ids = {key: event_id for key, (event_id, _) in stored.items()}
     runs.add(connection, [(ids[key], name) for key in sorted(arrivals) for name in _handlers(arrivals[key])])
     subscriptions.record(
@@ -77,6 +78,9 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
         ],
     )
     work = plan(connection, list(ids.values()))
+    for arrival in arrivals.values():
+        if arrival.event and arrival.event.misfits:
+            _log.warning("event.misfits", event_type=arrival.packet.event_type, fields=arrival.event.misfits)
     for key, arrival in arrivals.items():
         if arrival.fault and ids[key] in work.unread:
             runs.give_up(connection, [ids[key]], INTAKE, arrival.fault, attempts=1)
@@ -90,14 +94,18 @@ def _read(delivery: Delivery, merchant_ids: Collection[str]) -> Arrival:
         event = read_event(packet)
     except PayloadInvalid as fault:
         return replace(arrival, set_aside=SetAside.INVALID, fault=fault)
-    merchant = event.payload.merchant_id if event else None
+    if not event or not merchant_ids:
+        return replace(arrival, event=event)
+    if event.merchant_fault:
+        return replace(arrival, event=event, set_aside=SetAside.FOREIGN, fault=event.merchant_fault)
+    merchant = event.payload.merchant_id
     # Refunds and others name no merchant: their payment's other events do.
-    is_foreign = bool(merchant_ids) and merchant is not None and merchant not in merchant_ids
+    is_foreign = merchant is not None and merchant not in merchant_ids
     return replace(arrival, event=event, set_aside=SetAside.FOREIGN if is_foreign else None)
 
 
 def _handlers(arrival: Arrival) -> Sequence[str]:
-    """Return where an event goes; one that does not fit its type stays with intake."""
+    """Return where an event goes; one that cannot be read stays with intake, and its payment tells of it."""
     if arrival.fault:
-        return [INTAKE]
+        return [INTAKE, *([FULFILMENT] if arrival.packet.payment_id else [])]
     return ROUTES.route(arrival.event) if arrival.event and not arrival.set_aside else []

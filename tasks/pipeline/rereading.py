@@ -54,15 +54,18 @@ def _reread(connection: Connection, rows: Sequence[Row[*tuple[Any, ...]]]) -> Re
     for row in rows:
         packet = read_packet(row.body)
         try:
-            event = read_event(packet)
+            read_event(packet)
         except PayloadInvalid:
             unreadable += 1
-            continue
-        if row.set_aside == SetAside.INVALID:
-            changed.append((row.id, INTAKE))
-            continue
-        events.refresh(connection, row.id, packet, event)
-        if packet.payment_id and not row.set_aside and row.facts != events.facts_text(event):
+            if row.set_aside != SetAside.INVALID:
+                continue
+        else:
+            if row.set_aside == SetAside.INVALID:
+                changed.append((row.id, INTAKE))
+                continue
+        facts = events.read_anew(row)
+        events.refresh(connection, row.id, packet, facts)
+        if packet.payment_id and row.set_aside != SetAside.FOREIGN and row.facts != events.facts_text(facts):
             changed.append((row.id, FULFILMENT))
     # Pending first, so that recovery sends what is not sent; one whose type was unknown has no run yet.
     runs.add(connection, changed)

@@ -5,11 +5,11 @@ longer.
 """
 
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import Connection, and_, bindparam, delete
+from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, exists, select
 
 from tasks.store.database import insert
 from tasks.store.schema import dead_letter_attempts, dead_letters, handler_runs
@@ -20,10 +20,10 @@ _log = structlog.get_logger(__name__)
 RUN_OF_LETTER = and_(
     handler_runs.c.event_id == dead_letters.c.event_id, handler_runs.c.handler == dead_letters.c.handler
 )
-_DELETE = delete(dead_letters).where(
-    dead_letters.c.event_id.in_(bindparam("event_ids", expanding=True)),
-    dead_letters.c.handler == bindparam("handler"),
-)
+_EVENT_IDS: BindParameter[Sequence[int]] = bindparam("event_ids", expanding=True)
+_OF = (dead_letters.c.event_id.in_(_EVENT_IDS), dead_letters.c.handler == bindparam("handler"))
+_DELETE = delete(dead_letters).where(*_OF)
+_ANY = select(exists().where(*_OF))
 
 
 def write(
@@ -64,3 +64,8 @@ def write(
 def remove(connection: Connection, event_ids: Collection[int], handler: str) -> None:
     """Take away the letters that these events have."""
     connection.execute(_DELETE, {"event_ids": list(event_ids), "handler": handler})
+
+
+def any_of(connection: Connection, event_ids: Collection[int], handler: str) -> bool:
+    """Tell whether one of these events has a letter."""
+    return bool(connection.scalar(_ANY, {"event_ids": list(event_ids), "handler": handler}))

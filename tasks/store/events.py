@@ -11,8 +11,8 @@ from tasks.coinflow.event import Event, Packet, read_event, read_packet
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.fields import Payload
 from tasks.errors import PayloadInvalid
-from tasks.payments import facts
-from tasks.payments.facts import Facts, Statement, extract
+from tasks.payments.facts import VERSION, Facts, extract, extract_unreadable
+from tasks.payments.story import Statement
 from tasks.store.database import insert_missing
 from tasks.store.schema import events
 from tasks.store.states import SetAside
@@ -27,21 +27,19 @@ _STATEMENTS = (
         events.c.key,
         events.c.event_type,
         events.c.created,
+        events.c.set_aside,
         events.c.facts,
         # Bodies may be large, and a payment may have hundreds.
-        case((events.c.facts_version == facts.VERSION, None), else_=events.c.body).label("body"),
+        case((events.c.facts_version == VERSION, None), else_=events.c.body).label("body"),
     )
-    .where(
-        events.c.payment_id.in_(bindparam("payment_ids", expanding=True)),
-        events.c.set_aside.is_(None),
-    )
+    .where(events.c.payment_id.in_(bindparam("payment_ids", expanding=True)))
     .order_by(events.c.payment_id, events.c.id)
 )
 _STALE = (
     select(events)
     .where(
         events.c.id > bindparam("after"),
-        or_(events.c.facts_version.is_(None), events.c.facts_version != facts.VERSION),
+        or_(events.c.facts_version.is_(None), events.c.facts_version != VERSION),
     )
     .order_by(events.c.id)
     .limit(bindparam("limit"))
@@ -58,8 +56,15 @@ class Arrival:
     #: Typed, or None where it does not fit its type or is of a type that nobody knows.
     event: Event[Payload] | None = None
     set_aside: SetAside | None = None
-    #: Why it does not fit its type.
+    #: Why it cannot be read.
     fault: PayloadInvalid | None = None
+
+    @property
+    def facts(self) -> Facts | None:
+        """What it says for the rules, or None where its type is one that nobody knows."""
+        if self.fault:
+            return extract_unreadable(self.packet, str(self.fault))
+        return extract(self.event) if self.event else None
 
 
 class Stored(NamedTuple):
@@ -85,9 +90,9 @@ def insert_new(connection: Connection, arrivals: Collection[Arrival]) -> dict[st
     return {row.key: Stored(row.id, row.set_aside) for row in rows}
 
 
-def count_in(connection: Connection, event_id: int, event: Event[Payload] | None) -> None:
-    """Let an event count that was set aside."""
-    values = {"set_aside": None, **_read(event)}
+def count_in(connection: Connection, event_id: int, packet: Packet, facts: Facts | None) -> None:
+    """Let an event count that was set aside, of the payment that this version reads of it."""
+    values = {"set_aside": None, "payment_id": packet.payment_id, **_read(facts)}
     connection.execute(update(events).where(events.c.id == event_id).values(values))
 
 
@@ -99,13 +104,11 @@ def bodies(connection: Connection, event_ids: Collection[int]) -> dict[int, Body
     return {row.id: Body(row.body, row.received_at) for row in connection.execute(query)}
 
 
-def statements(
-    connection: Connection, payment_ids: Collection[str]
-) -> Sequence[tuple[str, int, Statement | PayloadInvalid]]:
-    """Return the events that count: payment, number, and what it says for the rules.
+def statements(connection: Connection, payment_ids: Collection[str]) -> Sequence[tuple[str, int, Statement]]:
+    """Return what events say for the rules, each with its payment and its number.
 
-    What an earlier version has read is read anew; in the place of what does not fit its type any more, and
-    that no version has read, stands why.
+    Those of other merchants say nothing; one that cannot be read says why. What an earlier version has
+    read is read anew.
     """
     rows = connection.execute(_STATEMENTS, {"payment_ids": list(payment_ids)})
     found = ((row.payment_id, row.id, _statement(row)) for row in rows)
@@ -117,34 +120,48 @@ def stale(connection: Connection, after: int, limit: int) -> Sequence[Row[*tuple
     return connection.execute(_STALE, {"after": after, "limit": limit}).all()
 
 
-def refresh(connection: Connection, event_id: int, packet: Packet, event: Event[Payload] | None) -> None:
+def refresh(connection: Connection, event_id: int, packet: Packet, facts: Facts | None) -> None:
     """Keep what this version reads of an event."""
-    values = {"payment_id": packet.payment_id, **_read(event)}
+    values = {"payment_id": packet.payment_id, **_read(facts)}
     connection.execute(update(events).where(events.c.id == event_id).values(values))
 
 
-def facts_text(event: Event[Payload] | None) -> str | None:
+def facts_text(facts: Facts | None) -> str | None:
     """Return an event's facts as they are stored."""
-    return extract(event).model_dump_json(exclude_defaults=True) if event else None
+    return facts.model_dump_json(exclude_defaults=True) if facts else None
 
 
-def _statement(row: Row[*tuple[Any, ...]]) -> Statement | PayloadInvalid | None:
-    if row.body is not None:
-        try:
-            event = read_event(read_packet(row.body))
-        except PayloadInvalid as fault:
-            if row.facts is None:
-                return fault
-        else:
-            return facts.state(event) if event else None
+def _statement(row: Row[*tuple[Any, ...]]) -> Statement | None:
     known = EVENT_TYPES.get(row.event_type)
-    if known is None or row.facts is None:
+    said = _facts(row) if known else None
+    if known is None or said is None or (row.set_aside == SetAside.FOREIGN and not said.fault):
         return None
-    return Statement(row.key, known, row.created, Facts.model_validate_json(row.facts))
+    return Statement(row.key, known, row.created, said)
 
 
-def _read(event: Event[Payload] | None) -> dict[str, object]:
-    return {"facts": facts_text(event), "facts_version": facts.VERSION}
+def _facts(row: Row[*tuple[Any, ...]]) -> Facts | None:
+    if row.body is None:
+        return Facts.model_validate_json(row.facts) if row.facts else None
+    return read_anew(row)
+
+
+def read_anew(row: Row[*tuple[Any, ...]]) -> Facts | None:
+    """Return what an event of the log says for the rules, by its body."""
+    packet = read_packet(row.body)
+    try:
+        event = read_event(packet)
+    except PayloadInvalid as fault:
+        # What an earlier version could read stands.
+        if row.facts and row.set_aside is None:
+            return Facts.model_validate_json(row.facts)
+        return extract_unreadable(packet, str(fault))
+    if event and event.merchant_fault and row.set_aside == SetAside.FOREIGN:
+        return extract_unreadable(packet, str(event.merchant_fault))
+    return extract(event) if event else None
+
+
+def _read(facts: Facts | None) -> dict[str, object]:
+    return {"facts": facts_text(facts), "facts_version": VERSION}
 
 
 def _row(arrival: Arrival) -> dict[str, object]:
@@ -157,5 +174,5 @@ def _row(arrival: Arrival) -> dict[str, object]:
         "received_at": arrival.received_at.astimezone(UTC),
         "body": arrival.body,
         "set_aside": arrival.set_aside,
-        **_read(arrival.event),
+        **_read(arrival.facts),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -10,16 +10,20 @@ from operator import itemgetter
 import structlog
 from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
 
-from tasks.coinflow.event import storable
-from tasks.errors import PayloadInvalid, PermanentError
+from tasks.coinflow.event import happened_at, storable
+from tasks.errors import Discarded, PermanentError
+from tasks.payments.attention import Note
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.facts import Statement
-from tasks.payments.settlement import Payment, Settlement, settle
-from tasks.store import events, runs
+from tasks.payments.payment import Payment
+from tasks.payments.pricing import Terms
+from tasks.payments.settlement import Settlement, settle
+from tasks.payments.verdict import Verdict
+from tasks.store import dead_letters, events, runs
 from tasks.store.database import insert_missing
+from tasks.store.documents import notes_text, read_verdicts, verdicts_text
 from tasks.store.ledger import append, held_grants
-from tasks.store.matches import matches_of
 from tasks.store.price_lists import newest
+from tasks.store.resolutions import resolutions_of
 from tasks.store.schema import payments
 from tasks.store.states import RunState
 
@@ -29,12 +33,25 @@ FULFILMENT = "fulfilment"
 _log = structlog.get_logger(__name__)
 
 _LOCK = (
-    select(payments.c.id)
+    select(payments.c.id, payments.c.verdicts)
     .where(payments.c.id.in_(bindparam("payment_ids", expanding=True)))
     .order_by(payments.c.id)
     .with_for_update()
 )
-_DECIDED = ("decision", "wallet", "cents", "currency", "refunded_cents", "updated_at")
+_DECIDED = (
+    "decision",
+    "wallet",
+    "cents",
+    "currency",
+    "refunded_cents",
+    "verdicts",
+    "notes",
+    "respond_by_date",
+    "is_done",
+    "order_id",
+    "paid_at",
+    "updated_at",
+)
 _DECIDE = (
     update(payments)
     .where(payments.c.id == bindparam("payment_id"))
@@ -53,71 +70,78 @@ class _Loaded:
     numbers: Mapping[str, int]
     #: The events that fulfilment is not through with.
     unfinished: AbstractSet[int]
+    #: A dead letter of it is replayed.
+    is_replayed: bool
 
 
 def fulfil(
-    connection: Connection, payment_ids: Collection[str], *, action_id: int | None = None
+    connection: Connection,
+    payment_ids: Collection[str],
+    default_currency: str,
+    *,
+    action_id: int | None = None,
+    asks_again: bool = False,
 ) -> Mapping[str, PermanentError]:
-    """Move the ledger of each payment to what its events and the price list in force decide.
+    """Move the ledger of each payment to what its events, price lists and persons decide.
 
-    `action_id` is the operator's action that asks for it, and the cause of what moves.
+    `default_currency` is that of amounts that name none. `action_id` is the operator's action that asks for
+    it, and the cause of what moves; with `asks_again` the list in force prices anew what was refused.
     Returns what could not be granted, by payment, and why; it fails no other payment, nor what else the same
     payment's events say: the paying event is a dead letter, the others are handled.
     Raises PriceListUnusable where a price must be checked and there is no list.
     """
-    prices = newest(connection)
     now = datetime.now(UTC)
-    _lock(connection, payment_ids, now)
-    refusals: dict[str, PermanentError] = {}
-    settled: list[tuple[_Loaded, Settlement]] = []
-    for loaded in _load(connection, payment_ids, refusals):
-        settlement = settle(loaded.payment, prices, now)
-        settled.append((loaded, settlement))
-        if settlement.refusal:
-            refusals[loaded.payment.id] = settlement.refusal
+    terms = Terms(newest(connection), default_currency, now)
+    verdicts = _lock(connection, payment_ids, now)
+    settled = [
+        (loaded, settle(replace(loaded.payment, asks_again=asks_again or loaded.is_replayed), terms))
+        for loaded in _load(connection, payment_ids, verdicts)
+    ]
     _write(connection, settled, now, action_id)
-    return refusals
+    return {loaded.payment.id: each.refusal for loaded, each in settled if each.refusal}
 
 
-def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> None:
-    """Hold the payments until the transaction ends, in one order for everybody."""
+def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> Mapping[str, list[Verdict]]:
+    """Hold the payments until the transaction ends, in one order for everybody; return their verdicts."""
     ordered = sorted(payment_ids)
     insert_missing(
         connection,
         payments,
         [{"id": payment_id, "decision": DecisionStatus.NOTHING, "updated_at": now} for payment_id in ordered],
     )
-    connection.execute(_LOCK, {"payment_ids": ordered}).all()
+    rows = connection.execute(_LOCK, {"payment_ids": ordered})
+    return {row.id: read_verdicts(row.verdicts) for row in rows}
 
 
 def _load(
-    connection: Connection, payment_ids: Collection[str], unreadable: dict[str, PermanentError]
+    connection: Connection, payment_ids: Collection[str], verdicts: Mapping[str, list[Verdict]]
 ) -> Iterator[_Loaded]:
-    """Yield the payments; one of which an event cannot be read is unreadable, and a dead letter."""
     held = held_grants(connection, payment_ids)
-    matched = matches_of(connection, payment_ids)
+    said = events.statements(connection, payment_ids)
+    resolved = resolutions_of(connection, payment_ids, {number: each.key for _, number, each in said})
     states = runs.states(connection, payment_ids, FULFILMENT)
-    open_ = {each for each, state in states.items() if state in {RunState.PENDING, RunState.DEAD}}
-    for payment_id, group in groupby(events.statements(connection, payment_ids), itemgetter(0)):
-        said = {number: statement for _, number, statement in group}
-        faults = [each for each in said.values() if isinstance(each, PayloadInvalid)]
-        if faults:
-            # It fitted when it came: the models have changed since. Without it nothing can be decided.
-            unreadable[payment_id] = faults[0]
-            runs.give_up(connection, open_ & said.keys(), FULFILMENT, faults[0], attempts=1)
-            continue
-        story = {number: each for number, each in said.items() if isinstance(each, Statement)}
-        yield _Loaded(
-            Payment(
-                payment_id,
-                list(story.values()),
-                held.get(payment_id, {}),
-                matched.get(payment_id),
-                [each.key for number, each in story.items() if states.get(number) is RunState.DISCARDED],
-            ),
-            {each.key: number for number, each in story.items()},
-            open_ & said.keys(),
+    for payment_id, group in groupby(said, itemgetter(0)):
+        story = {number: each for _, number, each in group}
+        numbers = {each.key: number for number, each in story.items()}
+        payment = Payment(
+            payment_id,
+            list(story.values()),
+            held.get(payment_id, {}),
+            resolved.get(payment_id, ()),
+            verdicts.get(payment_id, ()),
+            discarded=[key for key, number in numbers.items() if states.get(number) is RunState.DISCARDED],
         )
+        open_ = {each for each in story if states.get(each) in {RunState.PENDING, RunState.DEAD}}
+        pending = [each for each in story if states.get(each) is RunState.PENDING]
+        yield _Loaded(payment, numbers, open_, _is_replayed(connection, payment, pending))
+
+
+def _is_replayed(connection: Connection, payment: Payment, pending: Collection[int]) -> bool:
+    """Tell whether something was refused, and somebody has replayed a dead letter of the payment."""
+    if not pending or all(each.error is None for each in payment.verdicts):
+        return False
+    # Not by the event of a verdict: copies of it, one of which has the letter, have keys of their own.
+    return dead_letters.any_of(connection, pending, FULFILMENT)
 
 
 def _write(
@@ -143,26 +167,44 @@ def _write(
             delta=move.delta,
         )
     if settled:
-        connection.execute(_DECIDE, [_row(loaded.payment.id, each, now) for loaded, each in settled])
+        connection.execute(_DECIDE, [_row(loaded.payment, each, now) for loaded, each in settled])
     finished: set[int] = set()
     for loaded, settlement in settled:
         finished |= loaded.unfinished
-        if settlement.refusal and settlement.refused:
-            refused = loaded.numbers[settlement.refused.key]
-            runs.give_up(connection, [refused], FULFILMENT, settlement.refusal, attempts=1)
-            finished.discard(refused)
+        refusal, refused = settlement.refusal, settlement.refused
+        # Of what intake cannot read, and of what an operator has discarded, there is a letter already.
+        if refusal and refused and not refused.facts.fault and not isinstance(refusal, Discarded):
+            number = loaded.numbers[refused.key]
+            runs.give_up(connection, [number], FULFILMENT, refusal, attempts=1)
+            finished.discard(number)
     runs.finish(connection, finished, FULFILMENT)
 
 
-def _row(payment_id: str, settlement: Settlement, now: datetime) -> dict[str, object]:
+def _row(payment: Payment, settlement: Settlement, now: datetime) -> dict[str, object]:
     decision = settlement.decision
     return {
-        "payment_id": payment_id,
+        "payment_id": payment.id,
         "decision": settlement.status,
         "wallet": storable(decision.wallet) if decision.wallet else None,
         "cents": decision.price and decision.price.cents,
         "currency": decision.price and decision.price.currency,
         "refunded_cents": decision.refunded_cents,
+        "verdicts": verdicts_text(settlement.verdicts),
+        "notes": notes_text(decision.notes),
+        "respond_by_date": _soonest(decision.notes),
+        "is_done": decision.is_done,
+        "order_id": _order_id(payment),
+        "paid_at": decision.paid and decision.paid.happened_at,
         "checked_by": settlement.price_list_id,
         "updated_at": now,
     }
+
+
+def _soonest(notes: Collection[Note]) -> datetime | None:
+    moments = [happened_at(note.respond_by_date) for note in notes if note.respond_by_date]
+    return min((moment for moment in moments if moment), default=None)
+
+
+def _order_id(payment: Payment) -> str | None:
+    named = sorted({each.facts.order_id for each in payment.events if each.facts.order_id})
+    return storable(named[0]) if named else None

@@ -5,16 +5,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from tasks.errors import PriceListUnusable
+from tasks.errors import PermanentError, PriceListUnusable
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.price_list import AcceptedPriceList
-from tasks.payments.purchase import Match
-from tasks.store import runs
+from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.store import events, runs
 from tasks.store.actions import Change, Operator, record, record_all
 from tasks.store.dead_letters import RUN_OF_LETTER
+from tasks.store.documents import verdicts_of
 from tasks.store.fulfilment import fulfil
-from tasks.store.matches import save_match
+from tasks.store.ledger import held_grants
 from tasks.store.price_lists import accept, newest
+from tasks.store.resolutions import save_resolution
 from tasks.store.schema import dead_letters, handler_runs, payments
 from tasks.store.states import ActionKind, RunState
 
@@ -22,8 +24,8 @@ from tasks.store.states import ActionKind, RunState
 _OUTCOMES = {ActionKind.REPLAY: RunState.PENDING, ActionKind.DISCARD: RunState.DISCARDED}
 
 
-class NotUnmatched(Exception):
-    """There is nothing to match: the payment is in another state, which the message names."""
+class NotResolvable(Exception):
+    """There is nothing to say of the payment: the message tells what it is."""
 
 
 class NotMatched(Exception):
@@ -56,23 +58,73 @@ def announce(connection: Connection, by: Operator, what: ActionKind, message_id:
     record(connection, by, what, Change(subject=message_id, before=before, after=after))
 
 
-def match(connection: Connection, by: Operator, payment_id: str, word: Match) -> None:
+def resolve(
+    connection: Connection, by: Operator, payment_id: str, said: Resolution, default_currency: str
+) -> PermanentError | None:
+    """Say what a payment comes to, and bring its wallet in line; return what still keeps it from that.
+
+    The events that are there are what is known when it is said. Raises NotResolvable where nobody has paid,
+    unless it is said that nothing is left to do.
+    """
+    state = _state(connection, payment_id)
+    if state is None:
+        raise NotResolvable(f"Payment {payment_id} is unknown.")
+    if state == DecisionStatus.NOTHING and said.kind is not ResolutionKind.DONE:
+        raise NotResolvable(f"Nobody has paid payment {payment_id}: nothing but --done can be said of it.")
+    # The wallet stays in `resolutions`, where it can be erased.
+    after = {"kind": said.kind, "item": said.item, "quantity": said.quantity if said.item else None}
+    change = Change(
+        subject=payment_id,
+        before={"state": state},
+        after={name: value for name, value in after.items() if value is not None},
+    )
+    action = ActionKind.RESOLVE
+    return _say(connection, record(connection, by, action, change), payment_id, said, default_currency)
+
+
+def match(
+    connection: Connection, by: Operator, payment_id: str, said: Resolution, default_currency: str
+) -> None:
     """Say what an unmatched payment bought, and grant it.
 
-    Raises NotUnmatched, or NotMatched if the price list refuses it.
+    Raises NotResolvable, or NotMatched if the price list refuses it.
     """
-    query = select(payments.c.decision).where(payments.c.id == payment_id).with_for_update()
-    state = connection.execute(query).scalar_one_or_none()
+    state = _state(connection, payment_id)
     if state != DecisionStatus.UNMATCHED:
-        raise NotUnmatched(
+        raise NotResolvable(
             f"Payment {payment_id} is {state or 'unknown'}; only an unmatched one can be matched."
         )
-    save_match(connection, payment_id, word)
-    # The wallet stays in `matches`, where it can be erased.
-    change = Change(subject=payment_id, after={"item": word.item, "quantity": word.quantity})
+    change = Change(subject=payment_id, after={"item": said.item, "quantity": said.quantity})
     action_id = record(connection, by, ActionKind.MATCH, change)
-    if refusal := fulfil(connection, [payment_id], action_id=action_id).get(payment_id):
+    if refusal := _say(connection, action_id, payment_id, said, default_currency):
         raise NotMatched(f"Not matched. {refusal}")
+
+
+def _state(connection: Connection, payment_id: str) -> str | None:
+    query = select(payments.c.decision).where(payments.c.id == payment_id).with_for_update()
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _say(
+    connection: Connection, action_id: int, payment_id: str, said: Resolution, default_currency: str
+) -> PermanentError | None:
+    known = [number for _, number, _ in events.statements(connection, [payment_id])]
+    save_resolution(connection, payment_id, said, known, action_id)
+    refusals = fulfil(connection, [payment_id], default_currency, action_id=action_id, asks_again=True)
+    return refusals.get(payment_id) or _unheeded(connection, payment_id, said)
+
+
+def _held(connection: Connection, payment_id: str) -> Collection[str]:
+    return held_grants(connection, [payment_id]).get(payment_id, {}).keys()
+
+
+def _unheeded(connection: Connection, payment_id: str, said: Resolution) -> PermanentError | None:
+    """Return why a word on the item took nothing, where something else was bought."""
+    if said.kind is not ResolutionKind.ITEM or said.item in _held(connection, payment_id):
+        return None
+    verdicts = verdicts_of(connection, payment_id)
+    refusals = (each.ruling().refusal for each in verdicts if each.item == said.item)
+    return next((each for each in refusals if each), None)
 
 
 def apply_price_list(

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
@@ -13,10 +14,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    false,
 )
 
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import GrantStatus
+from tasks.payments.resolution import ResolutionKind
 from tasks.store.checks import at_least, one_of
 from tasks.store.column_types import Document, Id, Timestamp
 from tasks.store.states import RunState, SetAside
@@ -67,12 +70,30 @@ payments = Table(
     Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
     # The `price_lists` row of the last check, or NULL. No foreign key: every grant would mark the newest row.
     Column("price_list_id", BigInteger),
+    # What price lists have said of it, as JSON; NULL where a former release alone has decided it.
+    Column("verdicts", Text),
+    # What a person should look at, as JSON, and when a dispute must be answered; NULL where there is nothing.
+    Column("notes", Text),
+    Column("respond_by_date", Timestamp),
+    # A person has looked at all that has come.
+    Column("is_done", Boolean, nullable=False, server_default=false()),
+    # The merchant's own id of the order, and when it was paid.
+    Column("order_id", Text),
+    Column("paid_at", Timestamp),
     Column("updated_at", Timestamp, nullable=False),
     one_of("decision", DecisionStatus),
     at_least(0, "cents"),
     at_least(0, "refunded_cents"),
     Index(None, "decision", "updated_at"),
     Index(None, "updated_at"),
+    Index(None, "order_id"),
+)
+# Holds those alone that ask for a person.
+Index(
+    "ix_payments_notes",
+    payments.c.respond_by_date,
+    postgresql_where=payments.c.notes.is_not(None),
+    sqlite_where=payments.c.notes.is_not(None),
 )
 
 #: Every list that was accepted for selling, in order; the newest is in force. Rows are only ever added.
@@ -88,7 +109,7 @@ price_lists = Table(
     Column("accepted_by", Text, nullable=False),
 )
 
-#: What an operator says that a payment bought whose events name no item.
+#: What an operator says that a payment bought, as the former release reads it; `resolutions` say more.
 matches = Table(
     "matches",
     metadata,
@@ -119,7 +140,7 @@ wallets = Table(
     "wallets",
     metadata,
     Column("id", Id, primary_key=True),
-    # The form that is compared, in this release the name itself; and the form that came.
+    # The form that is compared, and the form that came.
     Column("key", Text, nullable=False),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Timestamp, nullable=False),
@@ -162,6 +183,26 @@ operator_actions = Table(
     Column("before", Document),
     Column("after", Document, nullable=False),
     Index(None, "subject"),
+)
+
+#: What persons said of payments, in order; each is a part of an operator's action.
+resolutions = Table(
+    "resolutions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("payment_id", Text, ForeignKey("payments.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("item", Text),
+    Column("quantity", BigInteger),
+    # It stands here and not in the action, for the action stays for good.
+    Column("wallet", Text),
+    # The ids of the payment's events that were there when it was said, as JSON.
+    Column("known", Text, nullable=False),
+    Column("action_id", Id, ForeignKey("operator_actions.id"), nullable=False),
+    Column("said_at", Timestamp, nullable=False),
+    one_of("kind", ResolutionKind),
+    at_least(1, "quantity"),
+    Index(None, "payment_id"),
 )
 
 #: Every move of a grant, in order, with the event that caused it. Rows are only ever added.

@@ -31,6 +31,8 @@ class ActionKind(StrEnum):
     DISCARD = "discard"
     #: Say what a payment bought.
     MATCH = "match"
+    #: Say what a payment comes to.
+    RESOLVE = "resolve"
     #: Read stored events anew.
     REREAD = "reread"
     #: Put a price list in force.

@@ -71,6 +71,7 @@ def guard(_metadata: MetaData, connection: Connection, **_options: object) -> No
         *refuse(dialect, "operator_actions", "UPDATE", "DELETE"),
         *refuse(dialect, "ledger_entries", "UPDATE", "DELETE"),
         *refuse(dialect, "grants", "DELETE"),
+        *refuse(dialect, "resolutions", "DELETE"),
         *forget_wallet(dialect),
     ):
         connection.exec_driver_sql(statement)

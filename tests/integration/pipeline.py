@@ -39,7 +39,7 @@ def take_in(engine: Engine, *deliveries: Delivery, merchant_ids: Collection[str]
 def run(engine: Engine, payment_ids: Collection[str]) -> None:
     """Fulfil payments."""
     with engine.begin() as connection:
-        fulfil(connection, payment_ids)
+        fulfil(connection, payment_ids, "USD")
 
 
 def reprice(engine: Engine, cents: int) -> AcceptedPriceList:

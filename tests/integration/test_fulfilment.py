@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 
 from tasks.errors import PriceListUnusable
 from tasks.store.fulfilment import FULFILMENT
-from tasks.store.runs import discard
+from tasks.store.runs import discard, reopen
 from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries, payments
 from tests.integration.pipeline import count, delivery, reprice, run, states, take_in
 
@@ -61,6 +61,8 @@ def test_a_dead_letter_that_succeeds_later_is_gone(engine: Engine) -> None:
     run(engine, ["pay"])
     assert states(engine) == ["dead"]
     reprice(engine, 700)
+    with engine.begin() as connection:
+        reopen(connection, [(1, FULFILMENT)])
     run(engine, ["pay"])
     assert states(engine) == ["done"]
     assert (count(engine, grants), count(engine, dead_letters)) == (1, 0)

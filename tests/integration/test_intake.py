@@ -13,8 +13,10 @@ from celeryconfig import INTAKE_TASK
 from tasks.celery import Application
 from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.pipeline.routing import INTAKE
-from tasks.store.schema import dead_letters, events, grants, handler_runs, subscriptions
+from tasks.store.price_lists import accept
+from tasks.store.schema import dead_letters, events, grants, handler_runs, payments, subscriptions
 from tasks.worker.reliable_task import Held
+from tests.integration.commands import read
 from tests.integration.messages import redelivered, taken
 from tests.integration.pipeline import count, delivery, run, states, take_in
 
@@ -43,11 +45,35 @@ def test_an_event_that_does_not_fit_is_stored_and_a_dead_letter_that_names_the_f
 
 def test_a_copy_of_a_dead_event_adds_nothing_to_its_letter(engine: Engine) -> None:
     unfit = delivery(data__subtotal__cents="five")
-    for _ in range(3):
+    assert take_in(engine, unfit, unfit) == {"pay"}
+    run(engine, ["pay"])
+    for _ in range(2):
         assert take_in(engine, unfit, unfit) == set()
-    ((_, _, attempts),) = letters(engine)
-    assert attempts == 1
-    assert states(engine) == ["dead"]
+    ((handler, _, attempts),) = letters(engine)
+    assert (handler, attempts) == (INTAKE, 1)
+    assert sorted(states(engine)) == ["dead", "done"]
+
+
+def test_an_event_that_cannot_be_read_makes_its_payment_refused(engine: Engine) -> None:
+    take_in(engine, delivery(data__subtotal__cents="five"))
+    assert sorted(states(engine)) == ["dead", "pending"]
+    run(engine, ["pay"])
+    # Of intake alone: it is one fault.
+    ((handler, _, _),) = letters(engine)
+    with engine.connect() as connection:
+        payment = connection.execute(select(payments)).one()
+    assert (handler, payment.decision, payment.wallet, payment.cents) == (INTAKE, "refused", "alice", None)
+
+
+def test_with_accepted_merchants_an_unreadable_one_grants_nothing_and_is_told(engine: Engine) -> None:
+    take_in(engine, delivery(data__merchantId=["acme"]), merchant_ids=["acme"])
+    run(engine, ["pay"])
+    assert set_aside(engine) == ["foreign"]
+    ((handler, message, _),) = letters(engine)
+    assert (handler, message.partition(":")[0]) == (INTAKE, "data.merchantId")
+    with engine.connect() as connection:
+        assert connection.execute(select(payments.c.decision)).scalar_one() == "refused"
+    assert count(engine, grants) == 0
 
 
 def test_an_event_that_fits_by_now_counts_when_its_copy_comes(engine: Engine) -> None:
@@ -130,6 +156,26 @@ def test_a_payment_is_fulfilled_where_its_events_are_stored(engine: Engine, app:
     assert count(engine, grants) == 2
     assert states(engine) == ["done", "done"]
     assert taken(app) == []
+
+
+@pytest.fixture
+def _euros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFAULT_CURRENCY", "EUR")
+
+
+@pytest.mark.usefixtures("_euros")
+def test_an_amount_that_names_no_currency_is_one_of_the_shops_own(engine: Engine, app: Application) -> None:
+    with engine.begin() as connection:
+        accept(connection, '[items.sword]\nprice = { cents = 500, currency = "EUR" }\n', "a test")
+    dollars = delivery("dollars", data__subtotal={"cents": 500, "currency": "USD"})
+    app.tasks[INTAKE_TASK]([delivery("euros"), delivery("cheap", data__subtotal__cents=1), dollars])
+    read("payments", "resolve", "cheap", "--accept-price", "--reason", "a present")
+    decided = {each: read("payments", "show", each) for each in ("euros", "cheap", "dollars")}
+    assert {each: (story["state"], story["currency"]) for each, story in decided.items()} == {
+        "euros": ("granted", "EUR"),
+        "cheap": ("granted", "EUR"),
+        "dollars": ("refused", "USD"),
+    }
 
 
 @pytest.mark.parametrize("error", [ConnectionError, ValueError, SoftTimeLimitExceeded])

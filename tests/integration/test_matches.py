@@ -1,26 +1,14 @@
 """Payments that name no item, matched by an operator on the command line."""
 
-import json
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
-from tasks.cli import main
+from tests.integration.commands import ctl, read
 from tests.integration.pipeline import delivery, run, take_in
 
 PAYIN = "Crypto Payin Funds Received"
-
-
-def ctl(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
-
-
-def read(*arguments: str) -> Any:
-    done = ctl(*arguments, "--json")
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
 
 
 def paid(engine: Engine, **changes: Any) -> None:

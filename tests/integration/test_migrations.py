@@ -19,11 +19,20 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import Entry, Grant, GrantStatus
+from tasks.payments.wallet import wallet_key
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.store.ledger import append, held_grants
 from tasks.store.migrations.steps import BATCH, transaction
-from tasks.store.schema import grants, ledger_entries, metadata, payments, wallets
+from tasks.store.schema import (
+    grants,
+    ledger_entries,
+    metadata,
+    operator_actions,
+    payments,
+    resolutions,
+    wallets,
+)
 from tests.services import postgres_database
 from tests.stack import ROOT
 
@@ -32,6 +41,8 @@ NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(CONFIG).walk_revisions()][::-1]
 #: The last one without wallets.
 FORMER = REVISIONS[REVISIONS.index("0007") - 1]
+#: The last one that compares wallets by their names.
+COMPARED_BY_NAME = "0007"
 
 #: Lets the first row of a second batch fail.
 FAULT = f"""
@@ -39,6 +50,11 @@ CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEP
 CREATE TRIGGER fault BEFORE UPDATE ON grants FOR EACH ROW
 WHEN (NEW.payment_id = 'pay-{BATCH + 1:05}') EXECUTE FUNCTION fault();
 """
+
+#: The same for wallets.
+WALLET_FAULT = FAULT.replace("ON grants", "ON wallets").replace(
+    f"NEW.payment_id = 'pay-{BATCH + 1:05}'", f"NEW.id = {BATCH + 1}"
+)
 
 Database = Callable[[], Engine]
 
@@ -82,6 +98,34 @@ def fill(engine: Engine, count: int = 3) -> None:
             "body": "{}",
         },
         "payments": lambda number: {"id": f"pay-{number:05}", "decision": "granted", "updated_at": NOW},
+        "price_lists": lambda number: {
+            "content_hash": f"{number:064}",
+            "text": "[items]",
+            "accepted_at": NOW,
+            "accepted_by": "somebody",
+        },
+        "operator_actions": lambda number: {
+            "at": NOW,
+            "who": "ada",
+            "what": "match",
+            "subject": f"pay-{number:05}",
+            "after": "{}",
+        },
+        # As the release that made them does: the name is the key.
+        "wallets": lambda number: {
+            "key": spelling(number),
+            "name": spelling(number),
+            "created_at": NOW,
+        },
+        "resolutions": lambda number: {
+            "payment_id": f"pay-{number:05}",
+            "kind": "item",
+            "item": "sword",
+            "quantity": 1,
+            "known": "[]",
+            "action_id": number,
+            "said_at": NOW,
+        },
         "matches": lambda number: {
             "payment_id": f"pay-{number:05}",
             "item": "sword",
@@ -111,6 +155,16 @@ def fill(engine: Engine, count: int = 3) -> None:
                 connection.execute(there.tables[name].insert(), [row(number) for number in numbers])
 
 
+def say(engine: Engine) -> None:
+    """Let a person say something, which the former revisions have no table for."""
+    with engine.begin() as connection:
+        action = {"at": NOW, "who": "ada", "what": "resolve", "subject": "pay-00001", "after": {}}
+        action_id = connection.execute(operator_actions.insert(), action).inserted_primary_key
+        assert action_id
+        word = {"payment_id": "pay-00001", "kind": "revoke", "known": "[]", "said_at": NOW}
+        connection.execute(resolutions.insert(), {**word, "action_id": action_id[0]})
+
+
 def granted(number: int) -> dict[str, Any]:
     return {
         "payment_id": f"pay-{number:05}",
@@ -119,6 +173,11 @@ def granted(number: int) -> dict[str, Any]:
         "quantity": 1,
         "status": "granted",
     }
+
+
+def spelling(number: int) -> str:
+    """Return an address whose capitals are a checksum."""
+    return f"0xA{number:039}"
 
 
 def letter(number: int) -> dict[str, Any]:
@@ -143,6 +202,16 @@ def check_names(engine: Engine, expected: int) -> None:
         assert count(connection, ledger_entries.join(wallets, named), *right) == expected
         if engine.dialect.name == "sqlite":
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+
+
+def check_attention(engine: Engine, expected: int) -> None:
+    """Compare what the newest columns say with what the former release's rows mean."""
+    new = (payments.c.verdicts, payments.c.notes, payments.c.respond_by_date, payments.c.order_id)
+    with engine.begin() as connection:
+        unknown = [column.is_(None) for column in (*new, payments.c.paid_at)]
+        assert count(connection, payments, payments.c.is_done.is_(False), *unknown) == expected
+        for row in connection.execute(select(wallets.c.key, wallets.c.name)):
+            assert row.key == wallet_key(row.name)
 
 
 def description(engine: Engine) -> dict[str, Any]:
@@ -202,6 +271,7 @@ def test_rows_of_every_former_revision_come_along(empty: Database, revision: str
     migrate()
     if revision in REVISIONS[: REVISIONS.index(FORMER) + 1]:
         check_names(engine, 3)
+    check_attention(engine, 3)
     before = description(engine)
     migrate()
     assert description(engine) == before
@@ -252,6 +322,45 @@ def test_a_back_fill_that_is_cut_off_goes_on_where_it_was(empty: Database) -> No
 
 
 @pytest.mark.parametrize("empty", ["PostgreSQL"], indirect=True)
+def test_wallets_whose_comparison_was_cut_off_are_compared_all_the_same(empty: Database) -> None:
+    """A fault of the database in the second batch, beside a release that goes on naming wallets."""
+    engine = empty()
+    migrate(COMPARED_BY_NAME)
+    fill(engine, BATCH + 1)
+    with engine.begin() as connection:
+        connection.execute(text(WALLET_FAULT))
+    with pytest.raises(DBAPIError, match="out of luck"):
+        migrate()
+    with engine.begin() as connection:
+        assert count(connection, wallets, wallets.c.key != wallets.c.name) == BATCH
+        connection.execute(text("DROP FUNCTION fault CASCADE"))
+        name = spelling(BATCH + 2)
+        connection.execute(wallets.insert(), {"key": name, "name": name, "created_at": NOW})
+    migrate()
+    check_attention(engine, BATCH + 1)
+    # All was done but to note it.
+    command.stamp(CONFIG, COMPARED_BY_NAME)
+    migrate()
+    check_attention(engine, BATCH + 1)
+
+
+def test_spellings_of_one_account_share_a_key_from_then_on(empty: Database) -> None:
+    engine = empty()
+    migrate(COMPARED_BY_NAME)
+    names = [spelling(1), spelling(1).lower(), "Zoe\u0301", "Zo\u00e9", "alice", "Alice"]
+    with engine.begin() as connection:
+        rows = [{"key": name, "name": name, "created_at": NOW} for name in names]
+        connection.execute(wallets.insert(), rows)
+    migrate()
+    with engine.connect() as connection:
+        stored = connection.execute(select(wallets.c.key, wallets.c.name).order_by(wallets.c.id)).all()
+    assert [row.name for row in stored] == names
+    keys = [row.key for row in stored]
+    assert (keys[0], keys[2]) == (keys[1], keys[3])
+    assert len(set(keys)) == 4
+
+
+@pytest.mark.parametrize("empty", ["PostgreSQL"], indirect=True)
 def test_a_release_gives_up_before_it_holds_the_shop_up(empty: Database) -> None:
     """A transaction that ends late keeps a constraint from being added; all that comes after it waits."""
     engine = empty()
@@ -270,11 +379,17 @@ def test_ledger_rows_stay_as_they_are(empty: Database) -> None:
     migrate(FORMER)
     fill(engine)
     migrate()
+    say(engine)
     refused = [
         "UPDATE ledger_entries SET quantity = 2",
         "DELETE FROM ledger_entries",
         "DELETE FROM grants",
-        *(["TRUNCATE ledger_entries", "TRUNCATE grants"] if engine.dialect.name == "postgresql" else []),
+        "DELETE FROM resolutions",
+        *(
+            ["TRUNCATE ledger_entries", "TRUNCATE grants", "TRUNCATE resolutions"]
+            if engine.dialect.name == "postgresql"
+            else []
+        ),
     ]
     for statement in refused:
         with pytest.raises(IntegrityError, match="what stands there stays"), engine.begin() as connection:
@@ -306,6 +421,7 @@ def test_states_and_quantities_that_nobody_knows_are_refused(empty: Database) ->
     migrate(FORMER)
     fill(engine)
     migrate()
+    say(engine)
     for change in (
         "events SET set_aside = 'odd'",
         "payments SET decision = 'odd'",
@@ -319,6 +435,11 @@ def test_states_and_quantities_that_nobody_knows_are_refused(empty: Database) ->
         "handler_runs SET starts = -1",
         "dead_letters SET attempts = 0",
         "dead_letter_attempts SET tries = 0",
+        "resolutions SET kind = 'odd'",
+        "resolutions SET quantity = 0",
+        "resolutions SET action_id = 99",
+        "resolutions SET payment_id = 'nobody'",
+        "payments SET is_done = NULL",
     ):
         with pytest.raises(IntegrityError), engine.begin() as connection:
             connection.execute(text(f"UPDATE {change}"))

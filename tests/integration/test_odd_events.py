@@ -33,7 +33,11 @@ def handed_over(**changes: Any) -> Delivery:
 PURCHASES: dict[str, tuple[dict[str, Any], str | None]] = {
     "NUL in the wallet": ({"data__rawCustomerId": "a\0b"}, "WalletInvalid"),
     "wallet of 10,000 characters": ({"data__rawCustomerId": LONG}, "WalletInvalid"),
-    "wallet that is a number": ({"data__rawCustomerId": 7}, "PayloadInvalid"),
+    "wallet that is a number": ({"data__rawCustomerId": 7}, None),
+    "item that is a number": ({"data__webhookInfo": {"item": 7}}, "ItemUnknown"),
+    "quantity as text": ({"data__webhookInfo": {"item": "sword", "quantity": " 1 "}}, None),
+    "cents as text": ({"data__subtotal__cents": "500"}, None),
+    "cents with a sign": ({"data__subtotal__cents": "+500"}, "PayloadInvalid"),
     "NUL in the item": ({"data__webhookInfo": {"item": "a\0b"}}, "ItemUnknown"),
     "item of 10,000 characters": ({"data__webhookInfo": {"item": LONG}}, "ItemUnknown"),
     "quantity that no column holds": (
@@ -72,9 +76,15 @@ def test_an_odd_purchase_is_granted_or_dead_with_a_reason(engine: Engine) -> Non
 
 
 def test_a_payment_that_nothing_can_name_is_dead_at_once(engine: Engine) -> None:
-    unnameable = ["", LONG, "a\0b", None, 7, ["pay"]]
+    unnameable = ["", LONG, "a\0b", None, 7.5, True, ["pay"]]
     assert take_in(engine, *(handed_over(data__id=each) for each in unnameable)) == set()
     assert states(engine) == ["dead"] * len(unnameable)
+
+
+def test_a_whole_number_names_a_payment_as_its_digits_do(engine: Engine) -> None:
+    assert take_in(engine, handed_over(data__id=7), handed_over(data__id="7")) == {"7"}
+    run(engine, ["7"])
+    assert (count(engine, events), count(engine, grants)) == (2, 1)
 
 
 def test_an_event_type_that_is_almost_one_is_stored_and_moves_nothing(engine: Engine) -> None:

@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from click.testing import CliRunner, Result
 from kombu import Producer
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from celeryconfig import dead_queue, task_queues
 from tasks.celery import app
-from tasks.cli import main
-from tasks.payments.purchase import Match
+from tasks.payments.resolution import Resolution, ResolutionKind
 from tasks.store import operations
 from tasks.store.actions import Operator
-from tasks.store.operations import NotMatched, NotUnmatched
+from tasks.store.operations import NotMatched, NotResolvable
 from tasks.store.schema import ledger_entries, matches
 from tasks.store.views.actions import ActionLine, list_actions
 from tasks.store.views.payments import payment_story
+from tests.integration.commands import ctl
 from tests.integration.pipeline import count, delivery, run, states, take_in
 from tests.stack import ROOT
 
@@ -34,8 +33,8 @@ def actions(engine: Engine) -> list[ActionLine]:
         return list(list_actions(connection))
 
 
-def ctl(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+def bought(item: str, wallet: str | None = None) -> Resolution:
+    return Resolution(ResolutionKind.ITEM, item, wallet=wallet)
 
 
 @pytest.fixture
@@ -94,11 +93,11 @@ def test_a_match_is_the_cause_of_the_entries_that_it_brought_about(engine: Engin
     take_in(engine, delivery(event_type=PAYIN))
     run(engine, ["pay"])
     with engine.begin() as connection:
-        operations.match(connection, ADA, "pay", Match("sword", wallet="bob"))
+        operations.match(connection, ADA, "pay", bought("sword", wallet="bob"), "USD")
     take_in(engine, delivery(event_type="Refund"))
     run(engine, ["pay"])
     with engine.connect() as connection:
-        story = payment_story(connection, "pay")
+        story = payment_story(connection, "pay", "USD")
     assert story
     (action,) = actions(engine)
     assert list(story.actions) == [action]
@@ -114,9 +113,9 @@ def test_a_match_is_the_cause_of_the_entries_that_it_brought_about(engine: Engin
 def test_a_match_that_cannot_be_granted_leaves_nothing(engine: Engine) -> None:
     take_in(engine, delivery(event_type=PAYIN), delivery("granted"))
     run(engine, ["pay", "granted"])
-    for payment_id, error in (("pay", NotMatched), ("granted", NotUnmatched), ("nobody's", NotUnmatched)):
+    for payment_id, error in (("pay", NotMatched), ("granted", NotResolvable), ("nobody's", NotResolvable)):
         with pytest.raises(error), engine.begin() as connection:
-            operations.match(connection, ADA, payment_id, Match("excalibur"))
+            operations.match(connection, ADA, payment_id, bought("excalibur"), "USD")
     assert (actions(engine), count(engine, matches)) == ([], 0)
 
 

@@ -1,14 +1,26 @@
 """What an upgrade that reads more makes of events that are there."""
 
 import pytest
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, delete, select, text, update
 
+from tasks.errors import PayloadInvalid
 from tasks.payments import facts
 from tasks.pipeline.rereading import Reread, reread
+from tasks.pipeline.routing import INTAKE
 from tasks.store import events as event_log
+from tasks.store import runs
 from tasks.store.actions import Operator
-from tasks.store.schema import events, grants, handler_runs, operator_actions
-from tests.integration.pipeline import count, delivery, run, take_in
+from tasks.store.schema import (
+    dead_letters,
+    events,
+    grants,
+    handler_runs,
+    ledger_entries,
+    operator_actions,
+    payments,
+)
+from tasks.store.views.attention import list_attention
+from tests.integration.pipeline import count, delivery, reprice, run, take_in
 
 OPERATOR = Operator("somebody")
 
@@ -92,3 +104,66 @@ def test_fulfilment_reads_no_body_whose_facts_are_current(engine: Engine) -> Non
         assert [payment for payment, _, _ in event_log.statements(connection, ["pay"])] == ["pay"]
     run(engine, ["pay"])
     assert count(engine, grants) == 1
+
+
+def set_aside_by_the_former(engine: Engine, payment_id: str | None) -> None:
+    """Leave the one event as the former release would have: invalid, and told of by intake alone."""
+    read_by(engine, facts.VERSION - 1, set_aside="invalid", facts=None, payment_id=payment_id)
+    with engine.begin() as connection:
+        connection.execute(delete(handler_runs).where(handler_runs.c.handler != INTAKE))
+        runs.add(connection, [(1, INTAKE)])
+        runs.give_up(connection, [1], INTAKE, PayloadInvalid("data.id: unreadable."), attempts=1)
+
+
+def decisions(engine: Engine) -> list[tuple[str, str]]:
+    with engine.connect() as connection:
+        return [(row.id, row.decision) for row in connection.execute(select(payments))]
+
+
+@pytest.mark.parametrize("again", ["reread", "copy"])
+def test_a_payment_that_only_this_release_can_name_is_granted(engine: Engine, again: str) -> None:
+    event = delivery(data__id=7)
+    take_in(engine, event)
+    set_aside_by_the_former(engine, None)
+    sent = reread_all(engine).work.unread.values() if again == "reread" else [event]
+    assert take_in(engine, *sent) == {"7"}
+    run(engine, ["7"])
+    assert decisions(engine) == [("7", "granted")]
+    assert (count(engine, grants), count(engine, dead_letters)) == (1, 0)
+
+
+def test_what_still_cannot_be_read_makes_its_payment_refused_from_now_on(engine: Engine) -> None:
+    take_in(engine, delivery(data__subtotal__cents="five"))
+    set_aside_by_the_former(engine, "pay")
+    batch = reread_all(engine)
+    assert (batch.unreadable, batch.work.payment_ids) == (1, {"pay"})
+    run(engine, ["pay"])
+    assert decisions(engine) == [("pay", "refused")]
+    with engine.connect() as connection:
+        assert [line.reason for line in list_attention(connection)] == ["refused", "unreadable"]
+        assert connection.execute(select(dead_letters.c.handler)).scalars().all() == [INTAKE]
+    assert list(reread(engine, OPERATOR)) == []
+
+
+def test_a_payment_that_still_nothing_can_name_stays_a_dead_letter(engine: Engine) -> None:
+    take_in(engine, delivery(data__id=[]))
+    set_aside_by_the_former(engine, None)
+    assert reread_all(engine).work.payment_ids == set()
+    assert (decisions(engine), count(engine, dead_letters)) == ([], 1)
+
+
+def test_a_payment_that_was_granted_keeps_its_item_when_its_events_are_read_anew(engine: Engine) -> None:
+    """The currency of the price is known now, and the price list has changed since."""
+    take_in(engine, delivery(data__presentmentTotals={"subtotal": {"cents": 500, "currency": "IDR"}}))
+    with engine.begin() as connection:
+        former = '{"customer": "alice", "price": {"cents": 500}, "named": {"item": "sword", "quantity": 1}}'
+        connection.execute(update(events).values(facts=former))
+    run(engine, ["pay"])
+    read_by(engine, facts.VERSION - 1)
+    with engine.begin() as connection:
+        connection.execute(update(payments).values(verdicts=None, notes=None))
+    reprice(engine, 900)
+    assert reread_all(engine).work.payment_ids == {"pay"}
+    run(engine, ["pay"])
+    assert decisions(engine) == [("pay", "granted")]
+    assert count(engine, ledger_entries) == 1

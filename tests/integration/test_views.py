@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Connection, Engine, update
 
 from tasks.payments.decision import DecisionStatus
 from tasks.store.runs import give_up
@@ -13,12 +13,16 @@ from tasks.store.schema import events
 from tasks.store.states import RunState
 from tasks.store.views.events import EventFilter, event_story, list_events
 from tasks.store.views.letters import LetterFilter, letter_story, list_letters
-from tasks.store.views.payments import PaymentFilter, list_payments, payment_story
+from tasks.store.views.payments import PaymentFilter, PaymentStory, list_payments, payment_story
 from tasks.store.views.subscriptions import SubscriptionFilter, list_subscriptions
 from tasks.store.views.wallets import Wallet, WalletItem, wallet_of
 from tests.integration.pipeline import delivery, run, take_in
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
+
+
+def story(connection: Connection, payment_id: str = "pay") -> PaymentStory | None:
+    return payment_story(connection, payment_id, "USD")
 
 
 def test_a_page_of_events_is_the_newest_of_those_that_are_meant(engine: Engine) -> None:
@@ -61,9 +65,9 @@ def test_payments_are_listed_by_state_and_told_with_all_that_belongs_to_them(eng
     with engine.connect() as connection:
         assert [each.payment_id for each in list_payments(connection, PaymentFilter())] == ["cheap", "good"]
         (refused,) = list_payments(connection, PaymentFilter(state=DecisionStatus.REFUSED))
-        good, cheap = payment_story(connection, "good"), payment_story(connection, "cheap")
-        new = payment_story(connection, "new")
-        assert payment_story(connection, "nobody's") is None
+        good, cheap = story(connection, "good"), story(connection, "cheap")
+        new = story(connection, "new")
+        assert story(connection, "nobody's") is None
     assert (refused.payment_id, refused.state, refused.cents) == ("cheap", "refused", 1)
     assert good
     assert [(each.state, each.payment_state) for each in good.events] == [
@@ -81,15 +85,28 @@ def test_payments_are_listed_by_state_and_told_with_all_that_belongs_to_them(eng
     assert (new.state, new.refunded_cents, [each.state for each in new.events]) == (None, 0, ["pending"])
 
 
-def test_an_event_that_its_model_no_longer_fits_is_told_without_a_payment_state(engine: Engine) -> None:
+def test_an_event_that_its_model_no_longer_fits_is_told_with_why(engine: Engine) -> None:
     take_in(engine, delivery())
     with engine.begin() as connection:
         body = delivery(data__subtotal=None)["body"]
         # As an earlier version has left it, which read no facts.
         connection.execute(update(events).values(body=body, facts=None, facts_version=None))
-        story = payment_story(connection, "pay")
-    assert story
-    assert [each.payment_state for each in story.events] == [None]
+        before = story(connection)
+    run(engine, ["pay"])
+    with engine.connect() as connection:
+        after = story(connection)
+    assert before
+    assert after
+    assert [each.payment_state for each in before.events] == ["refused"]
+    assert [each.reason for each in after.notes] == ["refused", "unreadable"]
+
+
+def test_an_event_of_another_merchant_is_told_without_a_payment_state(engine: Engine) -> None:
+    take_in(engine, delivery(data__merchantId="other"), merchant_ids=["acme"])
+    with engine.connect() as connection:
+        told = story(connection)
+    assert told
+    assert [each.payment_state for each in told.events] == [None]
 
 
 def test_a_wallet_has_its_items_and_one_that_was_granted_nothing_is_empty(engine: Engine) -> None:

@@ -96,13 +96,9 @@ def _rebuild(
     references: Mapping[str, str],
     checks: Mapping[str, str],
 ) -> None:
-    # Alembic copies neither of these.
+    # Alembic copies no triggers.
     triggers = _triggers(table)
-    kept = tuple(
-        sa.CheckConstraint(each["sqltext"], name=op.f(str(each["name"])))
-        for each in sa.inspect(op.get_bind()).get_check_constraints(table)
-    )
-    with op.batch_alter_table(table, recreate="always", table_args=kept) as batch:
+    with op.batch_alter_table(table, recreate="always") as batch:
         for column in columns:
             batch.add_column(column)
         for column_name, other in references.items():
@@ -118,17 +114,25 @@ def _triggers(table: str) -> dict[str, str]:
     return {row.name: row.sql for row in op.get_bind().execute(query, {"table": table})}
 
 
-def create_index(name: str, table: str, *columns: str) -> None:
-    """Make an index while the table is written."""
+def create_index(name: str, table: str, *columns: str, where: str | None = None) -> None:
+    """Make an index while the table is written, of all rows or of those for which a condition holds."""
+    condition = sa.text(where) if where else None
     if is_sqlite():
-        op.create_index(name, table, columns)
+        op.create_index(name, table, columns, sqlite_where=condition)
         return
     cut_off = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid"
     if op.get_bind().scalar(sa.text(cut_off), {"name": name}):
         op.drop_index(name, table, postgresql_concurrently=True)
     timeout = op.get_bind().scalar(sa.text("SELECT current_setting('lock_timeout')"))
     op.execute(f"SET lock_timeout = '{_INDEX_TIMEOUT}'")
-    op.create_index(name, table, columns, postgresql_concurrently=True, if_not_exists=True)
+    op.create_index(
+        name,
+        table,
+        columns,
+        postgresql_concurrently=True,
+        postgresql_where=condition,
+        if_not_exists=True,
+    )
     op.execute(f"SET lock_timeout = '{timeout}'")
 
 

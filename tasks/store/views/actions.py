@@ -48,6 +48,7 @@ def list_actions(connection: Connection, limit: int = 100) -> tuple[ActionLine, 
 def actions_on_payment(connection: Connection, payment_id: str) -> tuple[ActionLine, ...]:
     """Return what was said of a payment, in order."""
     query = _LINES.where(
-        operator_actions.c.subject == payment_id, operator_actions.c.what == ActionKind.MATCH
+        operator_actions.c.subject == payment_id,
+        operator_actions.c.what.in_([ActionKind.MATCH, ActionKind.RESOLVE]),
     )
     return records(connection, query.order_by(operator_actions.c.id), ActionLine)

@@ -7,6 +7,8 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, Select, case, func, select
 
+from tasks.coinflow.event import read_event, read_packet
+from tasks.errors import PayloadInvalid
 from tasks.store.schema import dead_letters, events, handler_runs
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.records import between, equal, newest_last, records
@@ -68,6 +70,8 @@ class EventStory(EventLine):
     #: Equal for every copy of the event.
     key: str
     body: dict[str, Any]
+    #: The documented fields that were left out because they have another type, by their paths in `data`.
+    misfits: tuple[str, ...]
     handler_runs: tuple[HandlerRun, ...]
     dead_letters: tuple[Failure, ...]
 
@@ -100,9 +104,18 @@ def event_story(connection: Connection, event_id: int) -> EventStory | None:
     ).where(dead_letters.c.event_id == event_id)
     return EventStory(
         **found._asdict() | {"body": from_json(found.body)},
+        misfits=_misfits(found.body),
         handler_runs=records(connection, runs.order_by(handler_runs.c.handler), HandlerRun),
         dead_letters=records(connection, failures.order_by(dead_letters.c.id), Failure),
     )
+
+
+def _misfits(body: str) -> tuple[str, ...]:
+    try:
+        event = read_event(read_packet(body))
+    except PayloadInvalid:
+        return ()
+    return event.misfits if event else ()
 
 
 def event_lines() -> Select[Any]:

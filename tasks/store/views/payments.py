@@ -1,16 +1,20 @@
 """Payments, as they are read: in one line, and as a story."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from tasks.errors import PayloadInvalid
 from tasks.payments.decision import DecisionStatus, decide
-from tasks.payments.facts import Statement
+from tasks.payments.offers import Offer, Ruling
+from tasks.payments.story import Statement
+from tasks.payments.verdict import Verdict, standing
+from tasks.store.documents import verdicts_of
 from tasks.store.events import statements
-from tasks.store.matches import matches_of
+from tasks.store.resolutions import resolutions_of
 from tasks.store.schema import (
     dead_letters,
     events,
@@ -19,9 +23,11 @@ from tasks.store.schema import (
     matches,
     operator_actions,
     payments,
+    resolutions,
     wallets,
 )
 from tasks.store.views.actions import ActionLine, actions_on_payment
+from tasks.store.views.attention import AttentionLine, notes_of
 from tasks.store.views.events import EventLine, event_lines
 from tasks.store.views.records import equal, newest_last, records
 
@@ -49,6 +55,8 @@ class PaymentLine:
     refunded_cents: int = 0
     #: The accepted price list by which its price was last checked.
     price_list_id: int | None = None
+    #: The merchant's own id of the order.
+    order_id: str | None = None
     updated_at: datetime | None = None
 
 
@@ -99,6 +107,19 @@ class MatchLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolutionLine:
+    """What a person said of the payment."""
+
+    #: A `ResolutionKind`.
+    kind: str
+    item: str | None
+    quantity: int | None
+    wallet: str | None
+    action_id: int
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFailure:
     """What a handler failed at for good."""
 
@@ -112,10 +133,15 @@ class PaymentFailure:
 class PaymentStory(PaymentLine):
     """A payment and all that belongs to it, each in the order in which it came."""
 
+    #: What a person should look at.
+    notes: tuple[AttentionLine, ...]
     events: tuple[StoryEvent, ...]
     ledger_entries: tuple[LedgerEntry, ...]
     grants: tuple[GrantLine, ...]
     matches: tuple[MatchLine, ...]
+    resolutions: tuple[ResolutionLine, ...]
+    #: What price lists have said of what it may have bought.
+    verdicts: tuple[dict[str, Any], ...]
     actions: tuple[ActionLine, ...]
     dead_letters: tuple[PaymentFailure, ...]
 
@@ -126,7 +152,7 @@ def list_payments(connection: Connection, chosen: PaymentFilter) -> tuple[Paymen
     return newest_last(connection, equal(query, (payments.c.decision, chosen.state)), PaymentLine)
 
 
-def payment_story(connection: Connection, payment_id: str) -> PaymentStory | None:
+def payment_story(connection: Connection, payment_id: str, default_currency: str) -> PaymentStory | None:
     """Return all that is known of a payment, or None if no event of it has come."""
     came = event_lines().where(events.c.payment_id == payment_id).order_by(events.c.id)
     stored = connection.execute(came).all()
@@ -140,12 +166,16 @@ def payment_story(connection: Connection, payment_id: str) -> PaymentStory | Non
         .order_by(dead_letters.c.id)
     )
     match = select(matches.c.item, matches.c.quantity, matches.c.wallet, matches.c.matched_at)
+    verdicts = verdicts_of(connection, payment_id)
     return PaymentStory(
         **(decided._asdict() if decided else {"payment_id": payment_id}),
-        events=tuple(_told(connection, payment_id, stored)),
+        notes=notes_of(connection, payment_id),
+        events=tuple(_told(connection, payment_id, stored, verdicts, default_currency)),
         ledger_entries=records(connection, _entries(payment_id), LedgerEntry),
         grants=grants_of(connection, payment_id),
         matches=records(connection, match.where(matches.c.payment_id == payment_id), MatchLine),
+        resolutions=records(connection, _resolutions(payment_id), ResolutionLine),
+        verdicts=tuple(each.model_dump(exclude={"key"}) for each in verdicts),
         actions=actions_on_payment(connection, payment_id),
         dead_letters=records(connection, failures, PaymentFailure),
     )
@@ -168,7 +198,23 @@ def _lines() -> Select[Any]:
         payments.c.currency,
         payments.c.refunded_cents,
         payments.c.price_list_id,
+        payments.c.order_id,
         payments.c.updated_at,
+    )
+
+
+def _resolutions(payment_id: str) -> Select[Any]:
+    return (
+        select(
+            resolutions.c.kind,
+            resolutions.c.item,
+            resolutions.c.quantity,
+            resolutions.c.wallet,
+            resolutions.c.action_id,
+            resolutions.c.said_at,
+        )
+        .where(resolutions.c.payment_id == payment_id)
+        .order_by(resolutions.c.id)
     )
 
 
@@ -194,18 +240,31 @@ def _entries(payment_id: str) -> Select[Any]:
 
 
 def _told(
-    connection: Connection, payment_id: str, stored: Collection[Row[*tuple[Any, ...]]]
+    connection: Connection,
+    payment_id: str,
+    stored: Collection[Row[*tuple[Any, ...]]],
+    verdicts: Sequence[Verdict],
+    default_currency: str,
 ) -> list[StoryEvent]:
     """Return the events, each with what it and those before it decide."""
-    match = matches_of(connection, [payment_id]).get(payment_id)
     said = {number: each for _, number, each in statements(connection, [payment_id])}
+    keys = {number: each.key for number, each in said.items()}
+    resolved = resolutions_of(connection, [payment_id], keys).get(payment_id, [])
+
+    def ruling_on(offer: Offer) -> Ruling:
+        verdict = standing(verdicts, offer)
+        if verdict:
+            return verdict.ruling()
+        # What no list has priced yet is shown as if it were paid: it is priced in a moment.
+        fault = offer.paid.facts.fault
+        return Ruling(PayloadInvalid(fault) if fault else None, default_currency)
+
     so_far: list[Statement] = []
     told = []
     for row in stored:
         state = None
-        statement = said.get(row.id)
-        if isinstance(statement, Statement):
-            so_far.append(statement)
-            state = decide(so_far, match).status
+        if row.id in said:
+            so_far.append(said[row.id])
+            state = decide(so_far, ruling_on, resolved, default_currency).status
         told.append(StoryEvent(**row._asdict(), payment_state=state))
     return told

@@ -1,11 +1,13 @@
 """What Coinflow last said of each subscription."""
 
+import unicodedata
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, or_, select
 
+from tasks.payments.wallet import is_chain_address, wallet_key
 from tasks.store.schema import events, subscriptions
-from tasks.store.views.records import equal, newest_last
+from tasks.store.views.records import newest_last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,4 +48,9 @@ def list_subscriptions(connection: Connection, chosen: SubscriptionFilter) -> tu
         .order_by(subscriptions.c.event_id.desc())
         .limit(chosen.limit)
     )
-    return newest_last(connection, equal(query, (subscriptions.c.wallet, chosen.wallet)), SubscriptionLine)
+    if chosen.wallet is not None:
+        key, wallet = wallet_key(chosen.wallet), subscriptions.c.wallet
+        spelled = [chosen.wallet, *(unicodedata.normalize(form, key) for form in ("NFC", "NFD"))]
+        is_same = wallet.in_(spelled)
+        query = query.where(or_(is_same, func.lower(wallet) == key) if is_chain_address(key) else is_same)
+    return newest_last(connection, query, SubscriptionLine)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, or_, select
 
-from tasks.store.schema import grants
+from tasks.payments.wallet import wallet_key
+from tasks.store.schema import grants, wallets
 from tasks.store.views.records import records
 
 
@@ -13,6 +14,7 @@ class WalletItem:
     """What a wallet was granted of a payment."""
 
     item: str
+    #: What is left of it; all, where it is revoked.
     quantity: int
     #: One of granted, suspended, revoked.
     status: str
@@ -28,10 +30,22 @@ class Wallet:
 
 
 def wallet_of(connection: Connection, name: str) -> Wallet:
-    """Return the wallet of this name; one that was never granted anything is empty."""
+    """Return the wallet of this name, however it is spelled; one that was never granted anything is empty."""
+    spellings = connection.execute(
+        select(wallets.c.id, wallets.c.name)
+        .where(or_(wallets.c.key == wallet_key(name), wallets.c.name == name))
+        .order_by(wallets.c.id)
+    ).all()
     query = (
         select(grants.c.item, grants.c.quantity, grants.c.status, grants.c.payment_id)
-        .where(grants.c.wallet == name)
+        .where(
+            or_(
+                grants.c.wallet_id.in_([each.id for each in spellings]),
+                # The former release writes the name alone.
+                and_(grants.c.wallet_id.is_(None), grants.c.wallet == name),
+            )
+        )
         .order_by(grants.c.granted_at, grants.c.payment_id, grants.c.item)
     )
-    return Wallet(wallet=name, items=records(connection, query, WalletItem))
+    shown = spellings[0].name if spellings else name
+    return Wallet(wallet=shown, items=records(connection, query, WalletItem))
