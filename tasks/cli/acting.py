@@ -9,17 +9,34 @@ import click
 
 from tasks.store.actions import Operator
 
+_Command = Callable[..., None]
 
-def operator_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that name its `Operator`, which it is passed as `by`."""
 
-    @click.option("--as", "who", metavar="NAME", help="Who does it; the user of this machine unless given.")
-    @click.option("--why", metavar="TEXT", help="Why. It is kept for good, so it should name no buyer.")
-    @wraps(command)
-    def acting(*arguments: Any, who: str | None, why: str | None, **options: Any) -> None:
-        command(*arguments, by=Operator(who or _user(), why), **options)
+def _acting(reason: str, *, required: bool) -> Callable[[_Command], _Command]:
+    def options(command: _Command) -> _Command:
+        @click.option(
+            "--as", "who", metavar="NAME", help="Who does it; the user of this machine unless given."
+        )
+        @click.option(
+            reason,
+            "why",
+            metavar="TEXT",
+            required=required,
+            help="Why. It is kept for good, so it should name no buyer.",
+        )
+        @wraps(command)
+        def acting(*arguments: Any, who: str | None, why: str | None, **options: Any) -> None:
+            command(*arguments, by=Operator(who or _user(), why), **options)
 
-    return acting
+        return acting
+
+    return options
+
+
+#: Gives a command the options that name its `Operator`, which it is passed as `by`.
+operator_options = _acting("--why", required=False)
+#: The same, for a command that nobody should give without a reason.
+reason_options = _acting("--reason", required=True)
 
 
 def _user() -> str:

@@ -9,7 +9,7 @@ from tasks.store.views.actions import list_actions as newest
 
 @click.group()
 def actions() -> None:
-    """Read who replayed, discarded and matched what, and why."""
+    """Read who replayed, discarded and resolved what, and why."""
 
 
 @actions.command(name="list")

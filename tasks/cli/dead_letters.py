@@ -148,8 +148,8 @@ def replay(
 def discard(letter_id: str, *, by: Operator, as_json: bool) -> None:
     """Give the letter ID up: its handler gets the event no more. It stays to be seen, and can be replayed.
 
-    A payment that is discarded grants nothing, whatever its other events say. A message of the broker's is
-    gone for good.
+    What a discarded event paid grants nothing; another event of the payment that pays may. A message of the
+    broker's is gone for good.
     """
     found = False
     if letter_id.startswith("b"):

@@ -54,6 +54,8 @@ def show(event_id: int, *, as_json: bool) -> None:
     print_table(f"Event {event_id}", [story], of=views.EventLine)
     print_table("Handlers", story.handler_runs)
     print_table("Dead letters", story.dead_letters)
+    if story.misfits:
+        click.echo(f"Left out, for their type is another than documented: {', '.join(story.misfits)}")
     print_json(story.body)
 
 

@@ -1,39 +1,54 @@
-"""`coinflowctl payments`: what payments came to, and what an operator says that one bought."""
+"""`coinflowctl payments`: what payments came to, which ask for a person, and what that person says."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from tasks.cli.acting import operator_options
+from tasks.cli.acting import operator_options, reason_options
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.purchase import Match
+from tasks.payments.facts import MOST
+from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.settings import Settings
 from tasks.store import operations
 from tasks.store.actions import Operator
-from tasks.store.operations import NotMatched, NotUnmatched
+from tasks.store.operations import NotMatched, NotResolvable
 from tasks.store.views import payments as views
+from tasks.store.views.attention import list_attention
 
 _STATES = [status.value for status in DecisionStatus]
 
 
 @click.group()
 def payments() -> None:
-    """Read what payments came to; match those that name no item."""
+    """Read what payments came to; say what became of those that ask for a person."""
 
 
 @payments.command(name="list")
 @click.option("--state", type=click.Choice(_STATES), help="Only payments in this state.")
+@click.option(
+    "--attention",
+    is_flag=True,
+    help="Only what asks for a person, each with its reason; what must be answered soonest comes first.",
+)
 @limit_option
 @json_option
-def list_payments(*, as_json: bool, **options: Any) -> None:
+def list_payments(*, attention: bool, state: str | None, limit: int, as_json: bool) -> None:
     """List payments, the one that changed last at the end."""
+    if attention and state:
+        raise click.UsageError("Say either --attention or --state.")
     with database() as connection:
-        listed = views.list_payments(connection, views.PaymentFilter(**options))
+        if attention:
+            listed: Sequence[object] = list_attention(connection, limit)
+        else:
+            chosen = views.PaymentFilter(state=DecisionStatus(state) if state else None, limit=limit)
+            listed = views.list_payments(connection, chosen)
     if as_json:
         print_json(listed)
     else:
-        print_table("Payments", listed)
+        print_table("Payments that ask for a person" if attention else "Payments", listed)
 
 
 @payments.command()
@@ -45,7 +60,7 @@ def show(payment_id: str, *, as_json: bool) -> None:
     The payment state beside an event is what all events up to it decide.
     """
     with database() as connection:
-        story = views.payment_story(connection, payment_id)
+        story = views.payment_story(connection, payment_id, Settings.load().default_currency)
     if story is None:
         raise click.ClickException(f"No event of payment {payment_id} has come.")
     if as_json:
@@ -57,8 +72,10 @@ def show(payment_id: str, *, as_json: bool) -> None:
     print_table("Events", story.events)
     print_table("Ledger entries", story.ledger_entries)
     for title, listed in (
+        ("For a person", story.notes),
         ("Grants", story.grants),
-        ("Matches", story.matches),
+        ("Verdicts", [{**each, "content_hash": (each["content_hash"] or "")[:8]} for each in story.verdicts]),
+        ("Resolutions", story.resolutions),
         ("Actions", story.actions),
         ("Dead letters", story.dead_letters),
     ):
@@ -69,7 +86,9 @@ def show(payment_id: str, *, as_json: bool) -> None:
 @payments.command()
 @click.argument("payment_id")
 @click.option("--item", required=True, help="What the payment bought, by its name in the price list.")
-@click.option("--quantity", type=click.IntRange(min=1), default=1, show_default=True, help="How many of it.")
+@click.option(
+    "--quantity", type=click.IntRange(1, MOST), default=1, show_default=True, help="How many of it."
+)
 @click.option("--wallet", help="Who gets it; the customer that the events name unless given.")
 @operator_options
 @json_option
@@ -82,10 +101,12 @@ def match(
     """
     with database() as connection:
         try:
-            operations.match(connection, by, payment_id, Match(item, quantity, wallet))
-        except NotUnmatched as error:
+            said = Resolution(ResolutionKind.ITEM, item, quantity, wallet)
+            operations.match(connection, by, payment_id, said, Settings.load().default_currency)
+        except NotResolvable as error:
             raise click.ClickException(
-                f"{error} `coinflowctl payments list --state unmatched` names them."
+                f"{error} `coinflowctl payments list --state unmatched` names them; "
+                "`coinflowctl payments resolve` takes any paid one."
             ) from None
         except NotMatched as refusal:
             raise click.ClickException(str(refusal)) from None
@@ -94,3 +115,49 @@ def match(
         print_json({"payment_id": payment_id, "grants": held})
     else:
         print_table(f"Payment {payment_id}", held)
+
+
+@payments.command()
+@click.argument("payment_id")
+@click.option("--item", help="It bought this, by its name in the price list.")
+@click.option("--quantity", type=click.IntRange(1, MOST), help="How many of --item; 1 unless given.")
+@click.option("--wallet", help="It is for this wallet.")
+@click.option("--accept-price", is_flag=True, help="What was paid is enough.")
+@click.option(
+    "--revoke", is_flag=True, help="The buyer shall not have it, until a later word says otherwise."
+)
+@click.option("--restore", is_flag=True, help="What has gone back or is disputed so far shall not count.")
+@click.option("--done", is_flag=True, help="Nothing is left to do, until another event comes.")
+@reason_options
+@json_option
+def resolve(payment_id: str, *, by: Operator, as_json: bool, **said: Any) -> None:
+    """Say one thing of PAYMENT_ID, which goes before what its events say, and bring the wallet in line.
+
+    --item, --wallet and --accept-price correct what is known; refunds and disputes go on counting. --restore
+    answers what has come so far; a later event is decided anew. What cannot be granted yet is kept all the
+    same, and the answer says why. Of a payment that nobody has paid, only --done can be said.
+    """
+    with database() as connection:
+        currency = Settings.load().default_currency
+        try:
+            refusal = operations.resolve(connection, by, payment_id, _resolution(said), currency)
+        except NotResolvable as error:
+            raise click.ClickException(f"{error} `coinflowctl payments list` names them.") from None
+        story = views.payment_story(connection, payment_id, currency)
+    state, held = (story.state, story.grants) if story else (None, ())
+    if as_json:
+        print_json({"payment_id": payment_id, "state": state, "refusal": refusal, "grants": held})
+        return
+    click.echo(f"Payment {payment_id}: {state}")
+    if refusal:
+        click.echo(f"It cannot be granted yet. {refusal}")
+    print_table("Grants", held)
+
+
+def _resolution(said: Mapping[str, Any]) -> Resolution:
+    words = {name: value for name, value in said.items() if value and name != "quantity"}
+    if len(words) != 1 or (said["quantity"] and not said["item"]):
+        raise click.UsageError(
+            "Say one of --item (with --quantity), --wallet, --accept-price, --revoke, --restore, --done."
+        )
+    return Resolution(ResolutionKind(next(iter(words))), said["item"], said["quantity"] or 1, said["wallet"])
