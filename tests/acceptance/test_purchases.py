@@ -72,7 +72,8 @@ def test_quantity_three_at_three_times_the_price_grants_three(stack: Stack, wall
         (["--quantity", "true"], "QuantityInvalid"),
         (["--quantity", "2x"], "QuantityInvalid"),
         (["--set", "data.subtotal.currency=EUR"], "PriceMismatch"),
-        (["--set", "data.webhookInfo.item=7"], "ItemMissing"),
+        (["--set", "data.webhookInfo.item=7"], "ItemUnknown"),
+        (["--set", "data.webhookInfo.item=true"], "ItemMissing"),
         (["--set", "data.subtotal.cents=five"], "PayloadInvalid"),
     ],
 )
@@ -83,7 +84,8 @@ def test_what_cannot_be_granted_is_a_dead_letter(
     assert [letter["error"] for letter in payment["dead_letters"]] == [error]
     assert payment["dead_letters"][0]["message"]
     assert payment["ledger_entries"] == []
-    assert payment["state"] == (None if error == "PayloadInvalid" else "refused")
+    assert payment["state"] == "refused"
+    assert payment["notes"][0]["reason"] == "refused"
     assert stack.wallet(wallet) == []
 
 
