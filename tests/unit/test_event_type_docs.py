@@ -19,7 +19,8 @@ HEAD = """# Event types
 
 Every event type that Coinflow documents, the family whose fields its `data` has
 ([payloads](payloads.md)), and what it means for its payment. An event of any other type is kept and
-answered with 200. `coinflowctl events types` prints the same table; it comes from
+answered with 200. [The rules of a payment](../explanation/payments.md) tells the details, as of parts and of
+several disputes. `coinflowctl events types` prints the same table; it comes from
 `tasks/coinflow/event_types.py`.
 
 | `eventType` | family | speaks of a payment | what it means |

@@ -12,9 +12,11 @@ import tasks.errors
 from receiver.answers import ANSWERS
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
+from tasks.payments.attention import NoteReason
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import GrantStatus
 from tasks.payments.price_list import FormerPrice, Item, Price
+from tasks.payments.resolution import ResolutionKind
 from tasks.settings import FlowerSettings
 from tasks.store.states import RunState, SetAside
 from tests.stack import ROOT, procfile
@@ -73,6 +75,18 @@ def test_the_states() -> None:
     assert set(DecisionStatus) <= set(table("states.md", "A payment"))
     assert set(re.findall(r"`(\w+)`", section("states.md", "A grant"))) >= set(GrantStatus)
     assert set(table("states.md", "A dead letter")) == set(RunState) - {RunState.DONE}
+
+
+def test_the_notes_and_what_to_do_about_each() -> None:
+    assert list(table("states.md", "A note")) == list(NoteReason)
+    assert list(table("../how-to/resolve-a-payment.md", "What each reason means")) == list(NoteReason)
+
+
+def test_what_a_person_can_say() -> None:
+    assert list(table("states.md", "A resolution")) == list(ResolutionKind)
+    guide = (REFERENCE.parent / "how-to" / "resolve-a-payment.md").read_text()
+    for kind in ResolutionKind:
+        assert re.search(rf"payments resolve .*--{kind.replace('_', '-')} .*--reason", guide), kind
 
 
 def test_the_errors() -> None:
