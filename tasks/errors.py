@@ -5,6 +5,8 @@ whatever else `tasks.worker.retries` calls transient, is tried again until it pa
 operator what to do.
 """
 
+from typing import Any
+
 
 class TransientError(Exception):
     """Nothing: it is tried again until it passes. For a handler of the merchant's to raise."""
@@ -42,8 +44,35 @@ class PriceMismatch(PermanentError):
     """The buyer paid another amount than the price list asks; the checkout may have been tampered with."""
 
 
+class Overpaid(PriceMismatch):
+    """The buyer paid a little more than the price list asks: accept it, or refund and let them pay again.
+
+    `quote` is what the list says of the purchase, as a `tasks.payments.quote.Quote`, with what is over.
+    """
+
+    def __init__(self, reason: str, quote: Any = None) -> None:
+        super().__init__(reason)
+        self.quote = quote
+
+
+class CouponInvalid(PermanentError):
+    """The price list has no such coupon, or it is over or for other items; mend the list, then replay."""
+
+
+class LimitReached(PermanentError):
+    """The wallet has as many of the item as the price list allows, or the order was paid before."""
+
+
 class WalletInvalid(PermanentError):
     """The payment names no customer, or one that no wallet can be kept under."""
+
+
+class OrderUnknown(PermanentError):
+    """The merchant's order function does not know what was paid for; mend it or the order, then replay."""
+
+
+class OrderInvalid(PermanentError):
+    """The merchant's order function returns what is no order; mend it or the order, then replay."""
 
 
 class Discarded(PermanentError):

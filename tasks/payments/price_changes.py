@@ -8,7 +8,7 @@ from tasks.payments.price_list import Item, PriceList
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """An item whose price, or a former one of it, is not the same any more."""
+    """An item of which the list says something else: its prices, the former ones, or what it is sold as."""
 
     item: str
     #: None where the item is new.

@@ -1,22 +1,36 @@
-"""The price list: what an item costs, and how its text is read.
+"""The price list: how its text is read, and the one that was accepted for selling.
 
 `webhookInfo` and the amounts pass through the buyer's browser and can be edited there, so what a payment
-must have cost is decided here and nowhere else.
+must have cost is decided by the list and nowhere else.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from tasks.errors import ItemUnknown, PriceMismatch
+from tasks.errors import PermanentError
+from tasks.payments.item import Item
+from tasks.payments.price import FormerPrice, Price
+from tasks.payments.price_list_form import PriceList
+from tasks.payments.quote import Asked, Quote, quote
 from tasks.payments.toml_lines import line_of
+
+__all__ = [
+    "AcceptedPriceList",
+    "FormerPrice",
+    "Item",
+    "Price",
+    "PriceList",
+    "PriceListError",
+    "read_price_list",
+]
 
 
 class PriceListError(Exception):
@@ -30,84 +44,6 @@ class PriceListError(Exception):
     def told_of(self, path: Path) -> str:
         """Return the message with the file that the list came from."""
         return f"{path}, {self}" if self.line else f"{path}: {self}"
-
-
-class Price(BaseModel):
-    """An amount in cents of a currency."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    cents: Annotated[int, Field(gt=0)]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-
-
-class FormerPrice(Price):
-    """A price that no longer holds, and for how many days more a purchase begun under it may be paid."""
-
-    ended: AwareDatetime
-    grace_days: Annotated[int, Field(ge=0)]
-
-    @property
-    def accepted_until(self) -> datetime:
-        """The last moment, in UTC, at which a payment at this price is good."""
-        return self.ended.astimezone(UTC) + timedelta(days=self.grace_days)
-
-    @model_validator(mode="after")
-    def _within_the_calendar(self) -> Self:
-        try:
-            _ = self.accepted_until
-        except OverflowError:
-            raise ValueError("ended plus grace_days is no date of the calendar") from None
-        return self
-
-
-class Item(BaseModel):
-    """Something a wallet can hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    price: Price
-    former_prices: tuple[FormerPrice, ...] = ()
-    #: What a part that goes back of several takes: nothing until the parts reach the price, or whole units.
-    refund: Literal["keep", "proportional"] = "keep"
-
-
-class PriceList(BaseModel):
-    """The items for sale, by name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    items: Mapping[str, Item]
-
-    def check(self, item: str, quantity: int, cents: int, currency: str, at: datetime) -> None:
-        """Return if `quantity` of `item` cost `cents` at `at`. Raises ItemUnknown or PriceMismatch.
-
-        `at` is the moment, with its time zone, that Coinflow states for the event that paid.
-        """
-        self.check_item(item)
-
-        def fits(price: Price) -> bool:
-            return cents == price.cents * quantity and currency == price.currency
-
-        sold = self.items[item]
-        accepted = [sold.price, *(price for price in sold.former_prices if at <= price.accepted_until)]
-        if any(map(fits, accepted)):
-            return
-        expected = " or ".join(f"{price.cents * quantity} cents {price.currency}" for price in accepted)
-        over = max((price.accepted_until for price in sold.former_prices if fits(price)), default=None)
-        raise PriceMismatch(
-            f"{quantity} x {item} costs {expected}; subtotal was {cents} cents {currency[:10]}"
-            + (f", a former price that was accepted until {over:%Y-%m-%d %H:%M:%S} UTC." if over else ".")
-        )
-
-    def check_item(self, item: str) -> None:
-        """Return if the item is for sale. Raises ItemUnknown."""
-        if item not in self.items:
-            raise ItemUnknown(f"The price list has no item {item[:100]!r}.")
-
-    def is_proportional(self, item: str) -> bool:
-        """Tell whether a part of a price that goes back takes whole units of the item."""
-        return item in self.items and self.items[item].refund == "proportional"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +60,27 @@ class AcceptedPriceList:
     def __str__(self) -> str:
         return f"price list {self.content_hash[:8]}, accepted {self.accepted_at:%Y-%m-%d %H:%M:%S} UTC"
 
-    def check(self, item: str, quantity: int, cents: int, currency: str, at: datetime) -> None:
-        """Do as `PriceList.check`; an error names this list."""
-        with self._named():
-            self.prices.check(item, quantity, cents, currency, at)
-
-    def check_item(self, item: str) -> None:
-        """Do as `PriceList.check_item`; an error names this list."""
-        with self._named():
-            self.prices.check_item(item)
+    def quote(self, asked: Asked) -> Quote:
+        """Do as `quote`; an error names this list."""
+        with self.named():
+            return quote(self.prices, asked)
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def named(self) -> Iterator[None]:
+        """Let an error that leaves the block name this list."""
         try:
             yield
-        except (ItemUnknown, PriceMismatch) as refusal:
-            raise type(refusal)(f"{refusal} Decided by {self}.") from None
+        except PermanentError as refusal:
+            refusal.args = (f"{refusal} Decided by {self}.",)
+            raise
 
 
 def read_price_list(text: str) -> PriceList:
     """Return the price list that a TOML text holds. Raises PriceListError."""
+    data: dict[str, Any] = {}
     try:
-        return PriceList.model_validate(tomllib.loads(text))
+        data = tomllib.loads(text)
+        return PriceList.model_validate(data)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else text.rstrip().count("\n") + 1
@@ -153,8 +88,23 @@ def read_price_list(text: str) -> PriceList:
     except ValidationError as error:
         # A misspelt name is two faults, and the name says more than that another one is missing.
         fault = min(error.errors(), key=lambda fault: fault["type"] == "missing")
-        reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
-        raise PriceListError(reason, line_of(text, fault["loc"])) from None
+        place = _written(data, fault["loc"])
+        reason = f"{'.'.join(map(str, place))}: {fault['msg'].removeprefix('Value error, ')}"
+        raise PriceListError(reason, line_of(text, place)) from None
     except (ValueError, RecursionError) as error:
         # Numbers of thousands of digits, brackets in brackets without end.
         raise PriceListError(str(error)) from None
+
+
+def _written(data: Any, place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return a place as the text leads to it: one price that stands for an array has no number there."""
+    written: tuple[int | str, ...] = ()
+    for part in place:
+        if isinstance(part, int) and isinstance(data, dict):
+            continue
+        written = (*written, part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    return written
