@@ -22,7 +22,8 @@ from tasks.coinflow.payloads import (
     Settled,
 )
 from tasks.errors import PermanentError, TransientError
-from tasks.pipeline.routing import on
+from tasks.payments.order import Order, OrderLine
+from tasks.pipeline.routing import on, orders
 
 __all__ = [
     "Cents",
@@ -36,6 +37,8 @@ __all__ = [
     "Kyb",
     "Kyc",
     "LimitThreshold",
+    "Order",
+    "OrderLine",
     "Payload",
     "PermanentError",
     "PurchasePayload",
@@ -49,4 +52,5 @@ __all__ = [
     "TransientError",
     "Withdraw",
     "on",
+    "orders",
 ]

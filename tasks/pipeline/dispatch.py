@@ -10,12 +10,14 @@ from sqlalchemy import Connection
 
 from celeryconfig import INTAKE_TASK
 from tasks.errors import HandlerMissing
-from tasks.pipeline.routing import INTAKE, ROUTES
+from tasks.pipeline.routing import INTAKE, ORDERS, ROUTES
 from tasks.store import events, runs
 from tasks.store.fulfilment import FULFILMENT
 
-#: The name of the task that fulfils payments, and what precedes a handler's name in its task's.
+#: The names of the tasks that fulfil payments and ask for orders, and what precedes a handler's name in its
+#: task's.
 FULFILMENT_TASK = "tasks.fulfilment.fulfil_payments"
+ORDERS_TASK = "tasks.orders.find_order"
 HANDLER_TASKS = "tasks.handlers."
 
 
@@ -32,7 +34,7 @@ class Work:
 
     #: Payments with events that fulfilment is not through with.
     payment_ids: Collection[str]
-    #: Events by the handler of the merchant's that is not through with them.
+    #: Events by the function of the merchant's that is not through with them.
     event_ids: Mapping[str, Collection[int]]
     #: Events that intake has not read, by their id: their data did not fit their type.
     unread: Mapping[int, Delivery]
@@ -44,8 +46,9 @@ class Work:
         if self.payment_ids:
             app.tasks[FULFILMENT_TASK].delay(sorted(self.payment_ids))
         for handler, event_ids in self.event_ids.items():
+            task = app.tasks[ORDERS_TASK if handler == ORDERS else HANDLER_TASKS + handler]
             for event_id in event_ids:
-                app.tasks[HANDLER_TASKS + handler].delay(event_id)
+                task.delay(event_id)
 
 
 def plan(connection: Connection, event_ids: Collection[int]) -> Work:
@@ -58,7 +61,7 @@ def plan(connection: Connection, event_ids: Collection[int]) -> Work:
         else:
             by_handler.setdefault(run.handler, []).append(run.event_id)
     unread = by_handler.pop(INTAKE, [])
-    for handler in by_handler.keys() - ROUTES.handlers.keys():
+    for handler in by_handler.keys() - ROUTES.names:
         error = HandlerMissing(f"No module in HANDLERS registers a function {handler!r}.")
         runs.give_up(connection, by_handler.pop(handler), handler, error, attempts=1)
     return Work(payment_ids, by_handler, _deliveries(connection, unread))

@@ -1,6 +1,7 @@
 """Intake: stores events under their unique keys and routes them by event type."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,12 +13,14 @@ from celeryconfig import INTAKE_TASK
 from tasks.celery import Collaborators, collaborators
 from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import carries, read_event, read_packet
+from tasks.coinflow.payloads import PurchasePayload
 from tasks.errors import PayloadInvalid
 from tasks.pipeline.dispatch import Delivery, Work, plan
-from tasks.pipeline.routing import INTAKE, ROUTES
+from tasks.pipeline.routing import INTAKE, ORDERS, ROUTES
 from tasks.store import events, runs, subscriptions
 from tasks.store.events import Arrival
 from tasks.store.fulfilment import FULFILMENT, fulfil
+from tasks.store.orders import orders_of
 from tasks.store.states import RunState, SetAside
 from tasks.worker.groups import GroupTask
 
@@ -68,7 +71,9 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
             runs.finish(connection, [event_id], INTAKE)
             runs.reopen(connection, [(event_id, FULFILMENT)], [RunState.DONE, RunState.DEAD])
     ids = {key: event_id for key, (event_id, _) in stored.items()}
+    asked = _to_ask(connection, arrivals)
     runs.add(connection, [(ids[key], name) for key in sorted(arrivals) for name in _handlers(arrivals[key])])
+    runs.add(connection, [(ids[key], ORDERS) for key in sorted(asked)])
     subscriptions.record(
         connection,
         [
@@ -109,3 +114,22 @@ def _handlers(arrival: Arrival) -> Sequence[str]:
     if arrival.fault:
         return [INTAKE, *([FULFILMENT] if arrival.packet.payment_id else [])]
     return ROUTES.route(arrival.event) if arrival.event and not arrival.set_aside else []
+
+
+def _to_ask(connection: Connection, arrivals: Mapping[str, Arrival]) -> AbstractSet[str]:
+    """Return the events of which the merchant is to be asked what was ordered: nothing has said so yet."""
+    if ROUTES.find_order is None:
+        return set()
+    naming = {key: each.packet.payment_id for key, each in arrivals.items() if _names_an_order(each)}
+    answered = orders_of(connection, {each for each in naming.values() if each}) if naming else {}
+    return {key for key, payment_id in naming.items() if payment_id and payment_id not in answered}
+
+
+def _names_an_order(arrival: Arrival) -> bool:
+    """Tell whether `webhookInfo` says something, and no item."""
+    event, facts = arrival.event, arrival.facts
+    if event is None or facts is None or arrival.set_aside or not carries(event, PurchasePayload):
+        return False
+    info = event.payload.webhook_info
+    is_named = facts.named is not None or (facts.cycle is not None and facts.cycle.named is not None)
+    return isinstance(info, dict) and bool(info) and not is_named

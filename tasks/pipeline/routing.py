@@ -1,23 +1,31 @@
 """Which handlers an event goes to.
 
 Built in is `fulfilment`, for every event that speaks of a payment. A merchant's own handlers stand beside it:
-functions in the modules that HANDLERS names, registered with `on`.
+functions in the modules that HANDLERS names, registered with `on`. One of them may tell what the merchant's
+own orders were for; it is registered with `orders`.
 """
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from tasks.coinflow.event import Event
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.fields import Payload
+from tasks.payments.order import Order
 from tasks.store.fulfilment import FULFILMENT
 
 #: The step that reads an event and routes it; dead letters name it where an event does not fit its type.
 INTAKE = "intake"
+#: The step that asks the merchant's own function what a payment was for.
+ORDERS = "orders"
 
 Handler = Callable[[Event[Any]], None]
 H = TypeVar("H", bound=Handler)
+#: It is given an event's `webhookInfo` and the payment's id.
+FindOrder = Callable[[dict[str, Any], str], Order | None]
+F = TypeVar("F", bound=FindOrder)
 
 
 class RegistrationError(Exception):
@@ -30,6 +38,8 @@ class Routes:
     def __init__(self) -> None:
         #: By their functions' names, which are also their tasks' names.
         self.handlers: dict[str, Handler] = {}
+        #: What tells what the merchant's own orders were for, if anything does.
+        self.find_order: FindOrder | None = None
         self._names: dict[str, list[str]] = {}
 
     def on(self, *event_types: str) -> Callable[[H], H]:
@@ -44,7 +54,7 @@ class Routes:
 
         def register(function: H) -> H:
             name = function.__name__
-            if name in {*self.handlers, INTAKE, FULFILMENT}:
+            if name in {*self.handlers, INTAKE, FULFILMENT, ORDERS}:
                 raise RegistrationError(
                     f"There is a handler {name!r} already. Give each function a name of its own, and all its "
                     "event types to one @on(...)."
@@ -56,6 +66,25 @@ class Routes:
 
         return register
 
+    def orders(self, function: F) -> F:
+        """Register the decorated function, which knows the merchant's own orders; return it as it is.
+
+        It is called with the `webhookInfo` of an event that names no item, and with its payment's id; it
+        returns the `Order`, or None where it does not know it. The first answer on a payment stands. It may
+        be called before anybody has paid, and again after a failure or crash. Raises RegistrationError.
+        """
+        if self.find_order is not None:
+            raise RegistrationError(
+                f"There is a function for @orders already: {self.find_order.__name__!r}. One knows them all."
+            )
+        self.find_order = function
+        return function
+
+    @property
+    def names(self) -> AbstractSet[str]:
+        """The names under which there are functions of the merchant's."""
+        return {*self.handlers, *([ORDERS] if self.find_order else [])}
+
     def route(self, event: Event[Payload]) -> list[str]:
         """Return the handlers that an event goes to; one without any is stored and done."""
         built_in = [FULFILMENT] if event.payment_id else []
@@ -65,6 +94,7 @@ class Routes:
 #: The merchant's, whose modules register themselves when they are imported.
 ROUTES = Routes()
 on = ROUTES.on
+orders = ROUTES.orders
 
 
 def _near(name: str) -> str:

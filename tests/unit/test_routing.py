@@ -5,6 +5,7 @@ import pytest
 from tasks.coinflow.event import Event, read_event, read_packet
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.samples import sample
+from tasks.payments.order import Order
 from tasks.pipeline.routing import RegistrationError, Routes
 from tests.packets import body
 
@@ -16,6 +17,11 @@ def routes() -> Routes:
 
 def note(event: Event[Any]) -> None:
     """Take an event and do nothing."""
+
+
+def find(webhook_info: dict[str, Any], payment_id: str) -> Order | None:  # noqa: ARG001  # as a merchant's is called
+    """Know no order."""
+    return None
 
 
 def routed(routes: Routes, event_type: str) -> list[str]:
@@ -67,7 +73,7 @@ def test_a_type_named_twice_is_one_route(routes: Routes) -> None:
     assert routed(routes, "Refund") == ["fulfilment", "note"]
 
 
-@pytest.mark.parametrize("name", ["fulfilment", "intake"])
+@pytest.mark.parametrize("name", ["fulfilment", "intake", "orders"])
 def test_the_built_in_names_are_taken(routes: Routes, name: str) -> None:
     def function(event: Event[Any]) -> None:
         note(event)
@@ -75,3 +81,17 @@ def test_the_built_in_names_are_taken(routes: Routes, name: str) -> None:
     function.__name__ = name
     with pytest.raises(RegistrationError, match=f"'{name}' already"):
         routes.on("Settled")(function)
+
+
+def test_one_function_knows_the_orders(routes: Routes) -> None:
+    assert routes.orders(find) is find
+    assert routes.find_order is find
+    with pytest.raises(RegistrationError, match="@orders already: 'find'"):
+        routes.orders(find)
+
+
+def test_the_function_for_orders_is_no_handler_of_events(routes: Routes) -> None:
+    routes.orders(find)
+    routes.on("Settled")(note)
+    assert routed(routes, "Settled") == ["fulfilment", "note"]
+    assert list(routes.handlers) == ["note"]

@@ -1,0 +1,1 @@
+"""Examples of what a merchant puts beside the product; nothing of the product imports them."""

@@ -1,0 +1,1 @@
+"""A shop whose checkout names orders, and the service that knows them."""
