@@ -136,7 +136,7 @@ class _Payment:
     @property
     def quantity(self) -> int | None:
         name = self.choice.candidate.name if self.choice.candidate else None
-        return name.quantity if name and name.item else None
+        return name.quantity if name and name.item in self.prices else None
 
     @property
     def is_proportional(self) -> bool:

@@ -41,8 +41,11 @@ def read_body(body: str) -> Statement | None:
 
 
 def catalog(prices: Mapping[str, tuple[int, str, bool]]) -> str:
-    """Return the text of a price list: cents, currency, and whether a part takes whole units, by item."""
-    return "".join(
+    """Return the text of a price list: cents, currency, and whether a part takes whole units, by item.
+
+    It takes no overpayment.
+    """
+    return "overpayment.percent = 0\n" + "".join(
         f'[items.{name}]\nprice = {{ cents = {cents}, currency = "{currency}" }}\n'
         f'refund = "{"proportional" if proportional else "keep"}"\n'
         for name, (cents, currency, proportional) in prices.items()

@@ -38,7 +38,8 @@ _MOST_CENTS = 10**15
 _STORABLE = r"^[^\x00]*\z"
 
 
-def _unwrap(value: object) -> object:
+def unwrap(value: object) -> object:
+    """Return the object that a string of JSON holds, or the value as it is."""
     parsed = value
     for _ in range(2):  # an object that was encoded by hand and then again with what holds it
         if not isinstance(parsed, str):
@@ -112,7 +113,7 @@ Truth = Annotated[bool | None, _LENIENT]
 Object = Annotated[dict[str, Any] | None, _LENIENT]
 #: The merchant's own object, as sent through the buyer's browser. Usually a dict; a string that holds a JSON
 #: object becomes that dict; anything else is kept, so that the reader can say what is wrong with it.
-WebhookInfo = Annotated[Any, BeforeValidator(_unwrap)]
+WebhookInfo = Annotated[Any, BeforeValidator(unwrap)]
 
 _Currency = Annotated[
     Annotated[

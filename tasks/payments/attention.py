@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from tasks.coinflow.event_types import Family, Meaning
 from tasks.errors import PermanentError
 from tasks.payments.disputes import disputes
-from tasks.payments.reversal import Reversal, Sale
+from tasks.payments.reversal import Reversal
+from tasks.payments.sale import Sale
 from tasks.payments.story import Statement
 
 
@@ -86,10 +87,14 @@ def notes_on_paid(
     if is_revoked:
         return notes
     if gone.gone > 0:
-        paid = "an amount that cannot be read" if sale.cents is None else f"{sale.cents} cents"
+        paid = "an amount that cannot be read" if sale.cents is None else f"{sale.cents + sale.over} cents"
         message = f"{gone.gone} of {paid} {sale.currency} have gone back."
         notes.append(Note(reason=NoteReason.PARTLY_REFUNDED, message=message))
-    return [*notes, *_sent(story)]
+    sent = _sent(story)
+    if is_bought and sale.over and all(note.reason is not NoteReason.OVERPAID for note in sent):
+        message = f"{sale.over} cents {sale.currency} more were paid than asked."
+        sent = [*sent, Note(reason=NoteReason.OVERPAID, message=message)]
+    return [*notes, *sent]
 
 
 def note_on_differing(story: Sequence[Statement], currency: str) -> list[Note]:

@@ -13,8 +13,8 @@ pages leave questions open; these are the answers chosen, beside those in `tasks
 - The item, and the customer, may be named by any event of the payment; the paying event's word goes first.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
@@ -28,10 +28,12 @@ from tasks.payments.attention import (
     notes_on_unpaid,
 )
 from tasks.payments.facts import Money
+from tasks.payments.named import Named
 from tasks.payments.offers import Choice, Offer, Ruling, choose
 from tasks.payments.purchase import Purchase, checked_wallet
 from tasks.payments.resolution import Resolution, Resolved, resolve
-from tasks.payments.reversal import Reversal, Sale, reversal
+from tasks.payments.reversal import Reversal, reversal
+from tasks.payments.sale import Sale
 from tasks.payments.story import Statement, tell
 
 
@@ -49,6 +51,8 @@ class DecisionStatus(StrEnum):
     REVOKED = "revoked"
     #: Paid, and cannot be granted: a dead letter says why.
     REFUSED = "refused"
+    #: It is of another shop or environment than the price list is for.
+    FILTERED = "filtered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +64,20 @@ class Decision:
     paid: Statement | None = None
     #: What it says was paid, in the currency in which that counts; or None.
     price: Money | None = None
+    #: What is named for what it paid for, or None.
+    named: Named | None = None
     #: What was bought, or None while that is unknown or refused.
     purchase: Purchase | None = None
-    #: How many of it are left; all, where it is revoked.
-    left: int = 0
+    #: How many of each of its items are left.
+    left: Mapping[str, int] = field(default_factory=dict)
     #: Why what was paid cannot be granted, or None.
     refusal: PermanentError | None = None
     #: A dispute is open, or the amount is incomplete, whatever else keeps it from being granted.
     is_held_back: bool = False
-    #: The customer that the events, or a person, name; or None.
+    #: Whose it is: the customer that the events name, a recipient, or whom a person names; or None.
     wallet: str | None = None
+    #: The customer that the events name, where somebody else gets it; or None.
+    payer: str | None = None
     #: The event that brought the status about.
     cause: Statement | None = None
     #: What refunds have brought back to the buyer.
@@ -78,6 +86,18 @@ class Decision:
     notes: tuple[Note, ...] = ()
     #: A person has looked at all of it.
     is_done: bool = False
+
+    def filtered(self) -> Self:
+        """Return it for a payment that is not the price list's: it grants nothing, and nobody looks at it."""
+        return replace(
+            self,
+            status=DecisionStatus.FILTERED,
+            purchase=None,
+            left={},
+            refusal=None,
+            notes=(),
+            is_done=False,
+        )
 
     def given_up(self) -> Self:
         """Return it for what an operator has given up: nobody needs to look at the refusal any more."""
@@ -90,35 +110,36 @@ def decide(
     ruling_on: Callable[[Offer], Ruling],
     resolutions: Sequence[Resolution] = (),
     default_currency: str = "USD",
+    ordered: Named | None = None,
 ) -> Decision:
     """Return what the payment's wallet should hold now.
 
-    `ruling_on` tells whether an offer is paid; `resolutions` are persons' words, in order. An amount that
-    names no currency is one of `default_currency`. What `ruling_on` raises is raised.
+    `ruling_on` tells whether an offer is paid, `resolutions` are persons' words in order; `ordered` is what
+    the merchant's own order function says. An amount that names no currency is one of `default_currency`.
     """
     story, resolved = tell(events), resolve(resolutions)
     is_done = bool(events) and all(event.key in resolved.done for event in events)
-    choice = choose(story, resolved.named, ruling_on, default_currency, accepts_price=resolved.accepts_price)
+    choice = choose(story, resolved, ordered, ruling_on, default_currency)
     if choice is None:
-        return Decision(
-            notes=tuple(notes_on_unpaid(story, default_currency, resolved.answered)), is_done=is_done
-        )
-    wallet = resolved.wallet or next(
-        (event.facts.customer for event in [choice.paid, *story] if event.facts.customer), None
-    )
-    purchase, refusal = _purchase(choice, wallet)
+        notes = notes_on_unpaid(story, default_currency, resolved.answered)
+        return Decision(notes=tuple(notes), is_done=is_done)
+    payer = next((event.facts.customer for event in [choice.paid, *story] if event.facts.customer), None)
+    wallet = resolved.wallet or _recipient(choice, payer)
     sale = _sale(choice)
+    purchase, refusal = _purchase(choice, sale, wallet)
     gone = reversal(story, sale, resolved.answered)
     status, refusal = _status(gone, resolved, purchase, refusal)
     decision = Decision(
         status=status,
         paid=choice.paid,
-        price=Money(cents=sale.cents, currency=sale.currency) if sale.cents is not None else None,
+        price=_price(choice, sale.currency),
+        named=choice.named,
         purchase=purchase,
-        left=_left(status, gone, purchase),
+        left=sale.granted(gone.left) if purchase else {},
         refusal=refusal,
         is_held_back=bool(gone.holding),
         wallet=wallet,
+        payer=payer if payer != wallet else None,
         cause=_cause(status, choice.paid, gone),
         refunded_cents=gone.refunds.cents,
         is_done=is_done,
@@ -126,21 +147,29 @@ def decide(
     return replace(decision, notes=tuple(_notes(story, sale, gone, decision, default_currency)))
 
 
+def _recipient(choice: Choice, payer: str | None) -> str | None:
+    named = choice.named.recipient if choice.named and choice.ruling.is_gift else None
+    return payer if named is None else named
+
+
+def _price(choice: Choice, currency: str) -> Money | None:
+    paid = choice.paid.facts.price
+    return Money(cents=paid.cents, currency=currency) if paid else None
+
+
 def _sale(choice: Choice) -> Sale:
     price, ruling = choice.paid.facts.price, choice.ruling
-    return Sale(
-        cents=price.cents if price else None,
-        currency=(price.currency if price else None) or ruling.currency,
-        quantity=choice.offer.quantity if choice.offer else None,
-        proportional=ruling.proportional,
-    )
+    currency = (price.currency if price else None) or ruling.currency
+    return Sale(price.cents - ruling.over if price else None, currency, ruling.lines, ruling.over)
 
 
-def _purchase(choice: Choice, wallet: str | None) -> tuple[Purchase | None, PermanentError | None]:
-    if choice.ruling.refusal or choice.offer is None:
+def _purchase(
+    choice: Choice, sale: Sale, wallet: str | None
+) -> tuple[Purchase | None, PermanentError | None]:
+    if choice.ruling.refusal or choice.named is None:
         return None, choice.ruling.refusal
     try:
-        return Purchase(checked_wallet(wallet), choice.offer.item, choice.offer.quantity), None
+        return Purchase(checked_wallet(wallet), sale.granted(sale.all)), None
     except WalletInvalid as refusal:
         return None, refusal
 
@@ -149,19 +178,13 @@ def _status(
     gone: Reversal, resolved: Resolved, purchase: Purchase | None, refusal: PermanentError | None
 ) -> tuple[DecisionStatus, PermanentError | None]:
     """Return the status, and the refusal unless the money is gone: then nothing is left to be granted."""
-    if resolved.revokes or not gone.left:
+    if resolved.revokes or gone.is_whole:
         return DecisionStatus.REVOKED, None
     if refusal:
         return DecisionStatus.REFUSED, refusal
     if gone.holding:
         return DecisionStatus.SUSPENDED, None
     return DecisionStatus.GRANTED if purchase else DecisionStatus.UNMATCHED, None
-
-
-def _left(status: DecisionStatus, gone: Reversal, purchase: Purchase | None) -> int:
-    if purchase is None:
-        return 0
-    return purchase.quantity if status is DecisionStatus.REVOKED else gone.left
 
 
 def _cause(status: DecisionStatus, paid: Statement, gone: Reversal) -> Statement:

@@ -4,13 +4,14 @@ Whoever changes what is extracted raises `VERSION`: facts of an older version ar
 event's body (`coinflowctl events reread`).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.coinflow.currencies import named_currency
 from tasks.coinflow.event import Event, Packet, happened_at
-from tasks.coinflow.fields import Cents, CustomerPayload, Payload
+from tasks.coinflow.fields import Cents, CustomerPayload, Payload, unwrap
 from tasks.coinflow.payloads import (
     Chargeback,
     Paid,
@@ -18,11 +19,10 @@ from tasks.coinflow.payloads import (
     Refund,
     Unreadable,
 )
-from tasks.coinflow.spellings import text_of, whole_number
+from tasks.coinflow.spellings import text_of
+from tasks.payments.named import Cycle, Named, read_cycle, read_named, read_values
 
-VERSION = 2
-#: More of an item than anybody buys; larger numbers would not fit the ledger's columns.
-MOST = 1_000_000_000
+VERSION = 3
 
 
 class _Facts(BaseModel):
@@ -34,15 +34,6 @@ class Money(_Facts):
 
     cents: int
     currency: str | None = None
-
-
-class Named(_Facts):
-    """What `webhookInfo` names, rightly or not."""
-
-    #: None: it is no name.
-    item: str | None
-    #: None: it is no whole number from 1 to `MOST`.
-    quantity: int | None
 
 
 class Refunded(_Facts):
@@ -75,7 +66,12 @@ class Facts(_Facts):
     customer: str | None = None
     #: What was paid, without the buyer's fees, by an event that pays.
     price: Money | None = None
+    #: The amount itself names its currency.
+    price_names_currency: bool = False
     named: Named | None = None
+    cycle: Cycle | None = None
+    #: The members of `webhookInfo` that are single values, as text.
+    info: Mapping[str, str] = {}
     #: The merchant's own id of the order; that of a subscription's payments is the same each time, so None.
     order_id: str | None = None
     dispute: Disputed | None = None
@@ -91,7 +87,10 @@ def extract(event: Event[Payload]) -> Facts:
     return Facts(
         customer=payload.customer_id if isinstance(payload, CustomerPayload) else None,
         price=_price(payload) if isinstance(payload, Paid) else None,
-        named=_named(info),
+        price_names_currency=isinstance(payload, Paid) and payload.price.currency is not None,
+        named=read_named(info),
+        cycle=read_cycle(payload.subscription) if isinstance(payload, PurchasePayload) else None,
+        info=_values(payload, info),
         order_id=_order_id(payload) if isinstance(payload, PurchasePayload) else None,
         dispute=_disputed(payload) if isinstance(payload, Chargeback) else None,
         refund=_refunded(payload) if isinstance(payload, Refund) else None,
@@ -101,7 +100,14 @@ def extract(event: Event[Payload]) -> Facts:
 def extract_unreadable(packet: Packet, fault: str) -> Facts:
     """Return the facts of an event that does not fit its type; `fault` says why."""
     payload = Unreadable.model_validate(packet.data)
-    return Facts(customer=payload.customer_id, named=_named(payload.webhook_info), fault=fault)
+    info = payload.webhook_info
+    return Facts(customer=payload.customer_id, named=read_named(info), info=read_values(info), fault=fault)
+
+
+def _values(payload: Payload, info: Any) -> Mapping[str, str]:
+    """Return the single values of a payment's `webhookInfo`, before those of its subscription's."""
+    subscription = payload.subscription if isinstance(payload, PurchasePayload) else None
+    return {**read_values(unwrap((subscription or {}).get("webhookInfo"))), **read_values(info)}
 
 
 def _price(paid: Paid) -> Money:
@@ -110,19 +116,6 @@ def _price(paid: Paid) -> Money:
 
 def _money(amount: Cents | None) -> Money | None:
     return Money(cents=amount.cents, currency=amount.currency) if amount else None
-
-
-def _named(info: Any) -> Named | None:
-    if not isinstance(info, dict) or info.get("item") is None:
-        return None
-    if isinstance(info["item"], str) and not info["item"].strip():
-        return None
-    stated = info.get("quantity")
-    quantity = 1 if stated is None else whole_number(stated)
-    return Named(
-        item=text_of(info["item"]),
-        quantity=quantity if quantity is not None and 1 <= quantity <= MOST else None,
-    )
 
 
 def _order_id(purchase: PurchasePayload) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.payments.grants import Grant
+from tasks.payments.named import Line, Named
+from tasks.payments.order import Order
 from tasks.payments.resolution import Resolution
 from tasks.payments.story import Statement
 from tasks.payments.verdict import Verdict
@@ -19,9 +21,24 @@ class Payment:
     held: Mapping[str, Grant] = field(default_factory=dict)
     #: What persons have said of it, in order.
     resolutions: Sequence[Resolution] = ()
+    #: What the merchant's own order function says of it.
+    order: Order | None = None
     #: What price lists have said of it.
     verdicts: Collection[Verdict] = ()
     #: Somebody asks for what was refused to be priced again.
     asks_again: bool = False
     #: The keys of its events that an operator has given up.
     discarded: Collection[str] = ()
+
+    @property
+    def ordered(self) -> Named | None:
+        """What the merchant's own order function says that was bought."""
+        if self.order is None:
+            return None
+        cart = tuple(Line(item=line.item, quantity=line.quantity) for line in self.order.lines)
+        return Named(cart=cart, is_ordered=True)
+
+    @property
+    def order_id(self) -> str | None:
+        """The merchant's own id of the order that its events name, or None."""
+        return min((each.facts.order_id for each in self.events if each.facts.order_id), default=None)

@@ -1,22 +1,33 @@
 """Pricing: asks the price list in force for a verdict where none stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tasks.coinflow.event_types import Meaning
 from tasks.errors import (
     Discarded,
     ItemUnknown,
+    Overpaid,
     PayloadInvalid,
     PermanentError,
     PriceListUnusable,
     PriceMismatch,
+    QuantityInvalid,
 )
+from tasks.payments.decision import Decision
+from tasks.payments.lines import listed_lines, ordered_lines, units_of
 from tasks.payments.offers import ACCEPTABLE, Offer, Ruling
+from tasks.payments.order import Order
 from tasks.payments.payment import Payment
-from tasks.payments.price_list import AcceptedPriceList
+from tasks.payments.price_list import AcceptedPriceList, PriceList
+from tasks.payments.quote import Asked, QuotedLine
 from tasks.payments.resolution import ResolutionKind
 from tasks.payments.verdict import Verdict, standing
+
+#: More than a bundle of a bundle grants, and far below what a column holds.
+_MOST_UNITS = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class Pricing:
 
     def __init__(self, payment: Payment, terms: Terms) -> None:
         """Start from the verdicts that stand."""
-        accepted = {each.__name__ for each in ACCEPTABLE} if _is_accepted(payment) else set()
+        accepted = {each.__name__ for each in (*ACCEPTABLE, Overpaid)} if _is_accepted(payment) else set()
         self.verdicts = [
             each
             for each in payment.verdicts
@@ -49,14 +60,37 @@ class Pricing:
         ]
         #: The list by which something was priced now, or None.
         self.price_list_id: int | None = None
+        self._payment = payment
         self._terms = terms
-        self._discarded = payment.discarded
-        self._held = () if payment.verdicts else payment.held.values()
+
+    @property
+    def is_filtered(self) -> bool:
+        """Tell whether the payment is of another shop or environment than the list is for.
+
+        Any of its events may say that it is not. Where nobody has paid, one must say that it is.
+        """
+        only = self._terms.prices.prices.only if self._terms.prices else {}
+        if not only or self._payment.held or any(each.error is None for each in self.verdicts):
+            return False
+        told = [event.facts.info for event in self._payment.events]
+        if any(all(info.get(name) == value for name, value in only.items()) for info in told):
+            return False
+        is_paid = any(event.means(Meaning.PAID) for event in self._payment.events)
+        return is_paid or any(info.keys() & only.keys() for info in told)
+
+    def refuse(self, decision: Decision, refusal: PermanentError) -> None:
+        """Let what a decision was about be refused."""
+        paid = decision.paid.keys if decision.paid else frozenset()
+        asked = decision.named.asked if decision.named else None
+        self.verdicts = [
+            each.model_copy(update=_refused(refusal)) if each.key in paid and each.asked == asked else each
+            for each in self.verdicts
+        ]
 
     def ruling_on(self, offer: Offer) -> Ruling:
         """Return whether the offer is paid. Raises PriceListUnusable if there is no list to price it by."""
         verdict = standing(self.verdicts, offer)
-        if offer.paid.is_among(self._discarded) and (verdict is None or verdict.error):
+        if offer.paid.is_among(self._payment.discarded) and (verdict is None or verdict.error):
             discarded = Discarded("An operator has discarded what was paid for.")
             return Ruling(discarded, self._terms.default_currency)
         if verdict:
@@ -66,39 +100,102 @@ class Pricing:
         return made.ruling()
 
     def _made(self, offer: Offer) -> Verdict:
-        price, prices = offer.paid.facts.price, self._terms.prices
-        known: dict[str, Any] = {
-            "key": offer.paid.key,
-            "item": offer.item,
-            "quantity": offer.quantity,
-            "currency": (price.currency if price else None) or self._terms.default_currency,
-        }
-        if any((each.item, each.quantity) == (offer.item, offer.quantity) for each in self._held):
-            return Verdict(**known)
-        if prices is None:
+        price, accepted = offer.paid.facts.price, self._terms.prices
+        currency = (price.currency if price else None) or self._terms.default_currency
+        made = Verdict(key=offer.paid.key, asked=offer.named.asked, currency=currency)
+        if lines := self._granted_before(offer):
+            return made.model_copy(update={"lines": lines})
+        if accepted is None:
             raise PriceListUnusable("No price list was ever accepted; run `coinflowctl catalog apply`.")
-        self.price_list_id = prices.id
-        refusal = self._refusal(offer, prices, known["currency"])
-        if refusal:
-            known |= {"error": type(refusal).__name__, "reason": str(refusal)}
-        return Verdict(
-            **known,
-            proportional=prices.prices.is_proportional(offer.item),
-            price_list_id=prices.id,
-            content_hash=prices.content_hash,
-        )
-
-    def _refusal(self, offer: Offer, prices: AcceptedPriceList, currency: str) -> PermanentError | None:
-        facts = offer.paid.facts
+        self.price_list_id = accepted.id
+        made = made.model_copy(update={"price_list_id": accepted.id, "content_hash": accepted.content_hash})
         try:
-            if facts.price is None:
-                prices.check_item(offer.item)
-                return PayloadInvalid(facts.fault)
-            at = offer.paid.happened_at or self._terms.now
-            prices.check(offer.item, offer.quantity, facts.price.cents, currency, at)
-        except (ItemUnknown, PriceMismatch) as refusal:
-            return refusal
-        return None
+            return made.model_copy(update=self._quoted(offer, accepted, currency))
+        except PermanentError as refusal:
+            return made.model_copy(update=_refused(refusal))
+
+    def _quoted(self, offer: Offer, accepted: AcceptedPriceList, currency: str) -> dict[str, Any]:
+        """Return what a verdict tells of an offer. Raises a PermanentError where nothing is bought."""
+        facts, prices = offer.paid.facts, accepted.prices
+        if offer.named.is_ordered and self._payment.order:
+            return _by_order(offer, self._payment.order, prices, currency)
+        with accepted.named():
+            lines = _lines(offer, prices)
+            listed = _checked(listed_lines(prices, lines, currency))
+            is_gift = all(prices.items[item].recipient for item, _ in lines)
+            told: dict[str, Any] = {"lines": listed, "is_gift": is_gift}
+        if facts.price is None:
+            return told | _refused(PayloadInvalid(facts.fault))
+        asked = Asked(
+            lines=lines,
+            coupon=offer.named.coupon,
+            plan=facts.cycle.plan if facts.cycle else None,
+            is_subscribed=facts.cycle is not None,
+            cents=facts.price.cents,
+            currency=currency,
+            at=offer.paid.happened_at or self._terms.now,
+        )
+        try:
+            quoted = accepted.quote(asked)
+        except Overpaid as refusal:
+            quoted = refusal.quote
+            # Where the amount names no currency, it may be one of a currency of little worth.
+            told |= {} if facts.price_names_currency else _refused(refusal)
+        except PermanentError as refusal:
+            return told | _refused(refusal)
+        return told | {"lines": quoted.lines, "over": quoted.over}
+
+    def _granted_before(self, offer: Offer) -> tuple[QuotedLine, ...]:
+        """Return what an earlier release has granted for an offer; it knew no carts."""
+        if self._payment.verdicts or not offer.named.item or offer.named.quantity is None:
+            return ()
+        item, quantity = offer.named.item, offer.named.quantity
+        cents = offer.paid.facts.price.cents if offer.paid.facts.price else 0
+        if all((each.item, each.quantity) != (item, quantity) for each in self._payment.held.values()):
+            return ()
+        return (QuotedLine(item=item, quantity=quantity, cents=cents, proportional=False, grants={item: 1}),)
+
+
+def _by_order(offer: Offer, order: Order, prices: PriceList, currency: str) -> dict[str, Any]:
+    """Return what a verdict tells of the merchant's own order, which names the price, too."""
+    price = offer.paid.facts.price
+    lines = [(line.item, line.quantity) for line in order.lines]
+    told = {"lines": _checked(ordered_lines(prices, lines, order.cents, order.currency))}
+    if price is None:
+        return told | _refused(PayloadInvalid(offer.paid.facts.fault))
+    if (price.cents, currency) == (order.cents, order.currency):
+        return told
+    message = (
+        f"The order costs {order.cents} cents {order.currency}; subtotal was {price.cents} cents {currency}."
+    )
+    return told | _refused(PriceMismatch(message))
+
+
+def _lines(offer: Offer, prices: PriceList) -> Sequence[tuple[str, int]]:
+    """Return what is asked for, by its names in the list. Raises ItemUnknown or QuantityInvalid."""
+    named = offer.named
+    if named.plan:
+        if named.plan not in prices.plans:
+            raise ItemUnknown(f"The price list has no plan {named.plan[:100]!r}.")
+        plan = prices.plans[named.plan]
+        return [(plan.item, plan.quantity)]
+    lines: dict[str, int] = {}
+    for line in named.lines:
+        prices.check_item(line.item or "")
+        # One price for all of an item: a coupon is rounded for each line, in the buyer's favour.
+        lines[line.item or ""] = lines.get(line.item or "", 0) + (line.quantity or 0)
+    return list(lines.items())
+
+
+def _checked(lines: tuple[QuotedLine, ...]) -> tuple[QuotedLine, ...]:
+    """Return lines that the ledger's columns can hold. Raises QuantityInvalid."""
+    if any(count > _MOST_UNITS for count in units_of(lines).values()):
+        raise QuantityInvalid(f"webhookInfo: expected at most {_MOST_UNITS} units of an item.")
+    return lines
+
+
+def _refused(refusal: PermanentError) -> dict[str, Any]:
+    return {"error": type(refusal).__name__, "reason": str(refusal)}
 
 
 def _is_accepted(payment: Payment) -> bool:

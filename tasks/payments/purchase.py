@@ -1,5 +1,6 @@
 """What a payment bought, and for whom."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.coinflow.fields import NAME_LENGTH
@@ -8,11 +9,11 @@ from tasks.errors import WalletInvalid
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """One item, bought for one wallet."""
+    """Items that were bought for one wallet."""
 
     wallet: str
-    item: str
-    quantity: int
+    #: How many of each, by item.
+    items: Mapping[str, int]
 
 
 def checked_wallet(wallet: str | None) -> str:

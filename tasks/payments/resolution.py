@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.payments.facts import Named
+from tasks.payments.named import Named
 
 
 class ResolutionKind(StrEnum):

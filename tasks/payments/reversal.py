@@ -4,10 +4,6 @@ The readings chosen, beside those in `tasks.payments.refunds` and `tasks.payment
 
 - `ACH Returned` takes the whole payment back.
 - A dispute suspends the whole while it is open, whatever its amount.
-- A part that goes back, of several units whose item says `refund = "proportional"`, takes whole units,
-  rounded down. A part lost in a dispute takes its share if that is whole units, otherwise all.
-- Of other items a part takes nothing until the parts reach the price; but a part of a single unit that is
-  lost in a dispute takes it: the bank's word is no gift of the merchant's.
 - `Crypto Underpayment` holds the grant back until `Settled`, which alone says that a payment is complete.
 """
 
@@ -17,37 +13,17 @@ from dataclasses import dataclass
 from tasks.coinflow.event_types import Family, Meaning
 from tasks.payments.disputes import Dispute, disputes
 from tasks.payments.refunds import Refunds, refunds
+from tasks.payments.sale import Sale, Units
 from tasks.payments.story import Statement
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """What was sold, as far as it matters for what goes back of it."""
-
-    #: What was paid, in `currency`; or None where no event states it readably.
-    cents: int | None
-    #: In which the price and what goes back of it count.
-    currency: str
-    #: None where nobody knows.
-    quantity: int | None
-    proportional: bool
-
-    def left(self, gone: int) -> int:
-        """Return how many units are left when so many cents have gone back."""
-        bought = self.quantity or 1
-        if self.cents is None or gone <= 0:
-            return bought
-        if gone >= self.cents:
-            return 0
-        return bought - (gone * bought // self.cents if self.proportional else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
     """What has gone back of a sale, or may yet."""
 
-    #: How many units are left of it.
-    left: int
+    #: How many units are left of each line, and whether nothing is.
+    left: Units
+    is_whole: bool
     #: Cents that have gone back, without those of a loss of the whole.
     gone: int
     refunds: Refunds
@@ -57,7 +33,7 @@ class Reversal:
     #: The events that hold the item back for now.
     holding: Sequence[Statement]
     #: How many units would be left if each refund that was told again had happened again.
-    left_otherwise: int
+    left_otherwise: Units
 
 
 def reversal(story: Sequence[Statement], sale: Sale, answered: Collection[str]) -> Reversal:
@@ -70,12 +46,13 @@ def reversal(story: Sequence[Statement], sale: Sale, answered: Collection[str]) 
     is_whole = bool(returned) or None in parts
     lost_cents = sum(part or 0 for part in parts)
     gone = paid_back.cents + lost_cents
-    left = 0 if is_whole else sale.left(gone)
-    otherwise = 0 if is_whole else sale.left(paid_back.retold_cents + lost_cents)
+    left = sale.none if is_whole else sale.left(gone)
+    otherwise = sale.none if is_whole else sale.left(paid_back.retold_cents + lost_cents)
     is_paid_up = any(event.type.name == "Settled" and not event.facts.fault for event in story)
     missing = [] if is_paid_up else _unanswered(story, answered, Meaning.SUSPENDS)
     return Reversal(
         left=left,
+        is_whole=is_whole or sale.reaches(gone),
         gone=gone,
         refunds=paid_back,
         disputes=disputed,
@@ -88,11 +65,7 @@ def reversal(story: Sequence[Statement], sale: Sale, answered: Collection[str]) 
 def _part(lost: Statement, sale: Sale) -> int | None:
     """Return the cents that a dispute has lost, or None for the whole."""
     amount = lost.facts.dispute.amount if lost.facts.dispute else None
-    if sale.cents is None or sale.quantity == 1 or amount is None:
-        return None
-    if amount.currency not in {None, sale.currency} or not 0 < amount.cents < sale.cents:
-        return None
-    if sale.proportional and sale.quantity and amount.cents * sale.quantity % sale.cents:
+    if amount is None or amount.currency not in {None, sale.currency} or not sale.is_share(amount.cents):
         return None
     return amount.cents
 

@@ -1,12 +1,14 @@
 """The money rule: what of a payment is due to a wallet, by which moves, and what keeps it from that."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from tasks.errors import PermanentError
+from tasks.errors import LimitReached, PermanentError
+from tasks.payments.claims import Claim, claims_of
 from tasks.payments.decision import Decision, DecisionStatus, decide
 from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
+from tasks.payments.offers import Ruling
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Pricing, Terms
 from tasks.payments.story import Statement
@@ -34,6 +36,8 @@ class Settlement:
     verdicts: Collection[Verdict]
     #: The accepted list by which something was priced now, or None where nothing had to be.
     price_list_id: int | None
+    #: What it takes of limits, whoever else has taken of them.
+    claims: Sequence[Claim] = ()
 
     @property
     def refusal(self) -> PermanentError | None:
@@ -50,31 +54,59 @@ class Settlement:
         """What the payment comes to, as it is shown: what was granted before a refusal stays granted."""
         if self.decision.status is not DecisionStatus.REFUSED or not self.due:
             return self.decision.status
-        return DecisionStatus(next(iter(self.due.values())).status)
+        statuses = {grant.status for grant in self.due.values()}
+        return DecisionStatus(next(each for each in GrantStatus if each in statuses))
 
 
-def settle(payment: Payment, terms: Terms) -> Settlement:
+def settle(payment: Payment, terms: Terms, taken: Callable[[Claim], int] | None = None) -> Settlement:
     """Return what the payment comes to.
 
-    Raises PriceListUnusable if a price must be checked and `terms` has no list: none was ever accepted.
+    `taken` tells how much of a claim's limit other payments have taken; without it the claims are left to be
+    judged. Raises PriceListUnusable if a price must be checked and `terms` has no list.
     """
     pricing = Pricing(payment, terms)
-    decision = decide(payment.events, pricing.ruling_on, payment.resolutions, terms.default_currency)
-    if decision.refusal and decision.paid and decision.paid.is_among(payment.discarded):
-        decision = decision.given_up()
+    decision = _decided(payment, pricing, terms)
+    claims = claims_of(payment, decision, terms)
+    while taken and (
+        reached := next((each for each in claims if taken(each) + each.quantity > each.most), None)
+    ):
+        pricing.refuse(decision, LimitReached(str(reached)))
+        decision = _decided(payment, pricing, terms)
+        claims = claims_of(payment, decision, terms)
     due = _due(payment, decision)
     moves = entries_between(payment.held, due) if decision.cause else []
-    return Settlement(decision, due, moves, pricing.verdicts, pricing.price_list_id)
+    return Settlement(decision, due, moves, pricing.verdicts, pricing.price_list_id, claims)
+
+
+def _decided(payment: Payment, pricing: Pricing, terms: Terms) -> Decision:
+    if pricing.is_filtered:
+        unpriced = Ruling(None, terms.default_currency)
+        return decide(payment.events, lambda _: unpriced, (), terms.default_currency).filtered()
+    decision = decide(
+        payment.events, pricing.ruling_on, payment.resolutions, terms.default_currency, payment.ordered
+    )
+    if decision.refusal and decision.paid and decision.paid.is_among(payment.discarded):
+        return decision.given_up()
+    return decision
 
 
 def _due(payment: Payment, decision: Decision) -> Mapping[str, Grant]:
     purchase, status = decision.purchase, _GRANT_STATUSES.get(decision.status)
     if purchase and status:
-        grant = Grant(payment.id, purchase.item, purchase.wallet, decision.left, status)
-        return {grant.item: grant}
+        return {
+            item: _grant(Grant(payment.id, item, purchase.wallet, bought, status), decision.left[item])
+            for item, bought in purchase.items.items()
+        }
     if decision.paid is None:
         return {}
     # What was granted before a person's word that is refused stays, as far as the money does.
     left = GrantStatus.SUSPENDED if decision.is_held_back else GrantStatus.GRANTED
     status = GrantStatus.REVOKED if decision.status is DecisionStatus.REVOKED else left
     return {item: replace(grant, status=status) for item, grant in payment.held.items()}
+
+
+def _grant(bought: Grant, left: int) -> Grant:
+    """Return what is due of a line: what is left of it, or all of it, revoked."""
+    if bought.status is not GrantStatus.REVOKED and left:
+        return replace(bought, quantity=left)
+    return replace(bought, status=GrantStatus.REVOKED)

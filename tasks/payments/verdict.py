@@ -5,11 +5,32 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.errors import ItemUnknown, PayloadInvalid, PermanentError, PriceMismatch
+from tasks.errors import (
+    CouponInvalid,
+    ItemUnknown,
+    LimitReached,
+    Overpaid,
+    PayloadInvalid,
+    PermanentError,
+    PriceMismatch,
+    QuantityInvalid,
+)
 from tasks.payments.offers import Offer, Ruling
+from tasks.payments.quote import QuotedLine
 
 _REFUSALS: Mapping[str, type[PermanentError]] = MappingProxyType(
-    {each.__name__: each for each in (ItemUnknown, PriceMismatch, PayloadInvalid)}
+    {
+        each.__name__: each
+        for each in (
+            CouponInvalid,
+            ItemUnknown,
+            LimitReached,
+            Overpaid,
+            PayloadInvalid,
+            PriceMismatch,
+            QuantityInvalid,
+        )
+    }
 )
 
 
@@ -18,14 +39,17 @@ class Verdict(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    #: The event that pays, by its key.
+    #: The event that pays, by its key, and what it is offered for, as `Named.asked` says it.
     key: str
-    item: str
-    quantity: int
+    asked: str
     #: In which the amount counts.
     currency: str
-    #: Whether what goes back in part takes whole units.
-    proportional: bool = False
+    #: What is bought, at the price that was asked for it.
+    lines: tuple[QuotedLine, ...] = ()
+    #: Cents above that price.
+    over: int = 0
+    #: A recipient gets it instead of who pays.
+    is_gift: bool = False
     #: The name of the error, and what it says; None: it is paid.
     error: str | None = None
     reason: str | None = None
@@ -36,7 +60,7 @@ class Verdict(BaseModel):
     def ruling(self) -> Ruling:
         """Return it as the rules read it."""
         refusal = _REFUSALS[self.error](self.reason) if self.error else None
-        return Ruling(refusal, self.currency, self.proportional)
+        return Ruling(refusal, self.currency, self.lines, self.over, self.is_gift)
 
 
 def standing(verdicts: Iterable[Verdict], offer: Offer) -> Verdict | None:
@@ -44,9 +68,5 @@ def standing(verdicts: Iterable[Verdict], offer: Offer) -> Verdict | None:
 
     Events that are one word now may have been two to an earlier release: one of them that is paid is enough.
     """
-    on_it = [
-        each
-        for each in verdicts
-        if each.key in offer.paid.keys and (each.item, each.quantity) == (offer.item, offer.quantity)
-    ]
+    on_it = [each for each in verdicts if each.key in offer.paid.keys and each.asked == offer.named.asked]
     return min(on_it, key=lambda each: each.error is not None, default=None)

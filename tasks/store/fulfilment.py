@@ -1,9 +1,10 @@
 """Fulfilment's transaction: loads payments, lets the money rule decide, and writes what it says."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -22,6 +23,8 @@ from tasks.store import dead_letters, events, runs
 from tasks.store.database import insert_missing
 from tasks.store.documents import notes_text, read_verdicts, verdicts_text
 from tasks.store.ledger import append, held_grants
+from tasks.store.limits import Limits
+from tasks.store.orders import orders_of
 from tasks.store.price_lists import newest
 from tasks.store.resolutions import resolutions_of
 from tasks.store.schema import payments
@@ -41,6 +44,7 @@ _LOCK = (
 _DECIDED = (
     "decision",
     "wallet",
+    "payer",
     "cents",
     "currency",
     "refunded_cents",
@@ -73,6 +77,10 @@ class _Loaded:
     #: A dead letter of it is replayed.
     is_replayed: bool
 
+    def asking(self, *, again: bool) -> Payment:
+        """Return the payment; what was refused of it is priced `again`, also where it is replayed."""
+        return replace(self.payment, asks_again=again or self.is_replayed)
+
 
 def fulfil(
     connection: Connection,
@@ -94,11 +102,34 @@ def fulfil(
     terms = Terms(newest(connection), default_currency, now)
     verdicts = _lock(connection, payment_ids, now)
     settled = [
-        (loaded, settle(replace(loaded.payment, asks_again=asks_again or loaded.is_replayed), terms))
+        (loaded, settle(loaded.asking(again=asks_again), terms))
         for loaded in _load(connection, payment_ids, verdicts)
     ]
+    settled = _limited(connection, settled, terms, asks_again=asks_again)
     _write(connection, settled, now, action_id)
     return {loaded.payment.id: each.refusal for loaded, each in settled if each.refusal}
+
+
+def _limited(
+    connection: Connection,
+    settled: Sequence[tuple[_Loaded, Settlement]],
+    terms: Terms,
+    *,
+    asks_again: bool,
+) -> list[tuple[_Loaded, Settlement]]:
+    """Settle anew what takes of a limit, the payment that came first before the others."""
+    claims = [claim for _, settlement in settled for claim in settlement.claims]
+    if not claims:
+        return list(settled)
+    limits = Limits(connection)
+    limits.hold(claims)
+    judged = []
+    for loaded, first in sorted(settled, key=lambda each: min(each[0].numbers.values())):
+        taken = partial(limits.taken, loaded.payment.id)
+        final = settle(loaded.asking(again=asks_again), terms, taken) if first.claims else first
+        limits.promise(final.claims)
+        judged.append((loaded, final))
+    return judged
 
 
 def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> Mapping[str, list[Verdict]]:
@@ -119,6 +150,7 @@ def _load(
     held = held_grants(connection, payment_ids)
     said = events.statements(connection, payment_ids)
     resolved = resolutions_of(connection, payment_ids, {number: each.key for _, number, each in said})
+    orders = orders_of(connection, payment_ids)
     states = runs.states(connection, payment_ids, FULFILMENT)
     for payment_id, group in groupby(said, itemgetter(0)):
         story = {number: each for _, number, each in group}
@@ -128,6 +160,7 @@ def _load(
             list(story.values()),
             held.get(payment_id, {}),
             resolved.get(payment_id, ()),
+            orders.get(payment_id),
             verdicts.get(payment_id, ()),
             discarded=[key for key, number in numbers.items() if states.get(number) is RunState.DISCARDED],
         )
@@ -186,6 +219,7 @@ def _row(payment: Payment, settlement: Settlement, now: datetime) -> dict[str, o
         "payment_id": payment.id,
         "decision": settlement.status,
         "wallet": storable(decision.wallet) if decision.wallet else None,
+        "payer": storable(decision.payer) if decision.payer else None,
         "cents": decision.price and decision.price.cents,
         "currency": decision.price and decision.price.currency,
         "refunded_cents": decision.refunded_cents,
@@ -193,7 +227,7 @@ def _row(payment: Payment, settlement: Settlement, now: datetime) -> dict[str, o
         "notes": notes_text(decision.notes),
         "respond_by_date": _soonest(decision.notes),
         "is_done": decision.is_done,
-        "order_id": _order_id(payment),
+        "order_id": storable(payment.order_id) if payment.order_id else None,
         "paid_at": decision.paid and decision.paid.happened_at,
         "checked_by": settlement.price_list_id,
         "updated_at": now,
@@ -203,8 +237,3 @@ def _row(payment: Payment, settlement: Settlement, now: datetime) -> dict[str, o
 def _soonest(notes: Collection[Note]) -> datetime | None:
     moments = [happened_at(note.respond_by_date) for note in notes if note.respond_by_date]
     return min((moment for moment in moments if moment), default=None)
-
-
-def _order_id(payment: Payment) -> str | None:
-    named = sorted({each.facts.order_id for each in payment.events if each.facts.order_id})
-    return storable(named[0]) if named else None

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, select
 
 from tasks.errors import PermanentError, PriceListUnusable
 from tasks.payments.decision import DecisionStatus
+from tasks.payments.named import Named
 from tasks.payments.price_list import AcceptedPriceList
 from tasks.payments.resolution import Resolution, ResolutionKind
 from tasks.store import events, runs
@@ -123,7 +124,8 @@ def _unheeded(connection: Connection, payment_id: str, said: Resolution) -> Perm
     if said.kind is not ResolutionKind.ITEM or said.item in _held(connection, payment_id):
         return None
     verdicts = verdicts_of(connection, payment_id)
-    refusals = (each.ruling().refusal for each in verdicts if each.item == said.item)
+    asked = Named(item=said.item, quantity=said.quantity).asked
+    refusals = (each.ruling().refusal for each in verdicts if each.asked == asked)
     return next((each for each in refusals if each), None)
 
 

@@ -65,6 +65,8 @@ payments = Table(
     Column("decision", Text, nullable=False),
     # What the paying event states, NULL until one has come.
     Column("wallet", Text),
+    # Who paid, where somebody else gets it.
+    Column("payer", Text),
     Column("cents", BigInteger),
     Column("currency", Text),
     Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
@@ -87,6 +89,7 @@ payments = Table(
     Index(None, "decision", "updated_at"),
     Index(None, "updated_at"),
     Index(None, "order_id"),
+    Index(None, "payer"),
 )
 # Holds those alone that ask for a person.
 Index(
@@ -119,6 +122,20 @@ matches = Table(
     Column("wallet", Text),
     Column("matched_at", Timestamp, nullable=False),
     at_least(1, "quantity"),
+)
+
+#: What the merchant's own function says that payments were for, once each. Rows are only ever added.
+orders = Table(
+    "orders",
+    metadata,
+    Column("payment_id", Text, ForeignKey("payments.id"), primary_key=True),
+    # Items and quantities, as JSON.
+    Column("lines", Text, nullable=False),
+    # What they must have cost together.
+    Column("cents", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("answered_at", Timestamp, nullable=False),
+    at_least(0, "cents"),
 )
 
 #: What Coinflow last said of a subscription; each cycle's purchase is a payment of its own.

@@ -72,6 +72,7 @@ def guard(_metadata: MetaData, connection: Connection, **_options: object) -> No
         *refuse(dialect, "ledger_entries", "UPDATE", "DELETE"),
         *refuse(dialect, "grants", "DELETE"),
         *refuse(dialect, "resolutions", "DELETE"),
+        *refuse(dialect, "orders", "UPDATE", "DELETE"),
         *forget_wallet(dialect),
     ):
         connection.exec_driver_sql(statement)

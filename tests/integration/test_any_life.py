@@ -117,7 +117,7 @@ def test_any_life_ends_as_the_model_says_whoever_speaks_when(engine: Engine, see
 def test_no_edit_of_the_price_list_takes_what_was_paid(engine: Engine, seed: int) -> None:
     random, payment_id = Random(seed), f"payment-{uuid.uuid4()}"
     left = deliveries(random, any_life(random, payment_id))
-    paid: set[tuple[str, str, int]] = set()
+    paid: set[tuple[str, str]] = set()
     while left:
         with engine.begin() as connection:
             accept(connection, _edited(random), "a release")
@@ -129,7 +129,7 @@ def test_no_edit_of_the_price_list_takes_what_was_paid(engine: Engine, seed: int
             fulfil(connection, [payment_id], USD)
             assert found(connection, payment_id) == before
             verdicts = verdicts_of(connection, payment_id)
-        now = {(each.key, each.item, each.quantity) for each in verdicts if each.error is None}
+        now = {(each.key, each.asked) for each in verdicts if each.error is None}
         assert paid <= now
         paid = now
 

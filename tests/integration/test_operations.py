@@ -19,7 +19,7 @@ from tasks.store.actions import Operator
 from tasks.store.operations import NotMatched, NotResolvable
 from tasks.store.schema import ledger_entries, matches
 from tasks.store.views.actions import ActionLine, list_actions
-from tasks.store.views.payments import payment_story
+from tasks.store.views.payment_story import payment_story
 from tests.integration.commands import ctl
 from tests.integration.pipeline import count, delivery, run, states, take_in
 from tests.stack import ROOT

@@ -29,7 +29,7 @@ def in_force(engine: Engine) -> int | None:
     """Return what a sword costs."""
     with engine.begin() as connection:
         accepted = newest(connection)
-    return accepted.prices.items["sword"].price.cents if accepted else None
+    return accepted.prices.items["sword"].prices[0].cents if accepted else None
 
 
 def apply(engine: Engine, cents: int) -> None:
@@ -86,6 +86,15 @@ def test_the_first_list_ever_is_accepted_at_a_start(worker: Worker) -> None:
     assert in_force(worker.engine) == 5
     with worker.engine.connect() as connection:
         assert connection.execute(select(price_lists.c.accepted_by)).scalar_one() == "celery@shop"
+
+
+def test_a_list_with_an_item_that_any_amount_buys_is_accepted_with_a_warning(worker: Worker) -> None:
+    worker.path.write_text(listed(5) + "".join(f'[items.gift{n}]\nprice = "any"\n' for n in range(11)))
+    _, log = worker.start()
+    assert (log["event"], log["log_level"]) == ("price_list.any_amount", "warning")
+    assert log["items"] == ", ".join([*(f"gift{n}" for n in range(10)), "..."])
+    assert "JWT" in log["reason"]
+    assert in_force(worker.engine) == 5
 
 
 def test_a_start_beside_the_same_list_says_nothing(worker: Worker) -> None:
@@ -172,7 +181,7 @@ def test_a_broken_edit_changes_nothing_and_is_reported_once(worker: Worker, said
 
     (line,) = wait_until(refused, what="it is refused")
     assert (line["file"], line["line"]) == (str(worker.path), 2)
-    assert line["reason"] == "items.sword.price.cents: Input should be greater than 0"
+    assert line["reason"] == "items.sword.price.cents: what costs nothing needs a limit"
     assert in_force(worker.engine) == 5
     worker.path.write_text(listed(7))
     worker.expect(7)

@@ -36,7 +36,7 @@ def in_force(engine: Engine) -> AcceptedPriceList | None:
 
 def cents(accepted: AcceptedPriceList | None) -> int:
     assert accepted
-    return accepted.prices.items["sword"].price.cents
+    return accepted.prices.items["sword"].prices[0].cents
 
 
 def test_the_list_that_was_accepted_last_is_in_force(engine: Engine) -> None:

@@ -13,7 +13,8 @@ from tasks.store.schema import events
 from tasks.store.states import RunState
 from tasks.store.views.events import EventFilter, event_story, list_events
 from tasks.store.views.letters import LetterFilter, letter_story, list_letters
-from tasks.store.views.payments import PaymentFilter, PaymentStory, list_payments, payment_story
+from tasks.store.views.payment_story import PaymentStory, payment_story
+from tasks.store.views.payments import PaymentFilter, list_payments
 from tasks.store.views.subscriptions import SubscriptionFilter, list_subscriptions
 from tasks.store.views.wallets import Wallet, WalletItem, wallet_of
 from tests.integration.pipeline import delivery, run, take_in

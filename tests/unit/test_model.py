@@ -42,11 +42,18 @@ def told(decision: Decision) -> Mapping[str, object]:
     purchase = decision.purchase if decision.status in {"granted", "suspended", "revoked"} else None
     return {
         "state": decision.status,
-        "held": (purchase.item, wallet_key(purchase.wallet), decision.left) if purchase else None,
+        "held": _held(decision) if purchase else None,
         "refunded": decision.refunded_cents,
         "price": (decision.price.cents, decision.price.currency) if decision.price else None,
         "notes": set() if decision.is_done else {note.reason for note in decision.notes},
     }
+
+
+def _held(decision: Decision) -> tuple[str, str, int]:
+    assert decision.purchase
+    ((item, bought),) = decision.purchase.items.items()
+    left = bought if decision.status == "revoked" else decision.left[item]
+    return (item, wallet_key(decision.purchase.wallet), left)
 
 
 def expected(end: Ending) -> Mapping[str, object]:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.coinflow.samples import sample, with_identity
-from tasks.errors import Discarded, ItemUnknown, PriceListUnusable, PriceMismatch
+from tasks.errors import Discarded, ItemUnknown, PriceListUnusable, PriceMismatch, WalletInvalid
 from tasks.payments.facts import Facts
 from tasks.payments.grants import Grant, GrantStatus
+from tasks.payments.order import Order, OrderLine
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Terms
 from tasks.payments.resolution import Resolution, ResolutionKind
@@ -182,6 +183,69 @@ def test_what_is_held_stays_though_a_persons_word_on_the_wallet_is_refused() -> 
     assert shop.settle([event(), event("ACH Chargeback")], resolutions=wrong).status == "suspended"
     assert shop.settle([event(), event(LOST)], resolutions=wrong).status == "revoked"
     assert shop.balance == 0
+
+
+def test_a_plan_that_the_list_does_not_know_names_nothing() -> None:
+    cycle = {"plan": {"code": "none"}, "webhookInfo": None}
+    renewal = event(webhookInfo={}, subscription=cycle)
+    assert settle(Payment("pay", [renewal]), PRICES).status == "unmatched"
+    order = Order((OrderLine("gem", 3),), 500, "USD")
+    ordered = settle(Payment("pay", [renewal], order=order), PRICES)
+    assert {item: grant.quantity for item, grant in ordered.due.items()} == {"gem": 3}
+    told = event(webhookInfo={}, subscription={**cycle, "webhookInfo": {"item": "sword"}})
+    assert settle(Payment("pay", [told]), PRICES).status == "granted"
+
+
+def test_the_merchants_order_says_the_price_and_a_wrong_one_is_refused() -> None:
+    paid = event(webhookInfo={"orderId": "7"})
+    assert settle(Payment("pay", [paid]), PRICES).status == "unmatched"
+    dearer = settle(Payment("pay", [paid], order=Order((OrderLine("sword"),), 900, "USD")), PRICES)
+    assert "The order costs 900 cents USD; subtotal was 500 cents USD." in str(dearer.refusal)
+    other = Order((OrderLine("shield"),), 500, "USD")
+    assert [*settle(Payment("pay", [event()], order=other), PRICES).due] == ["sword"]
+
+
+def test_a_gift_goes_to_whom_it_is_for_and_nobody_else() -> None:
+    gifts = terms("items.sword = { price.cents = 500, recipient = true }")
+    for recipient, wallet in (("bob", "bob"), (None, "alice"), (" ", "alice")):
+        given = event(webhookInfo={"item": "sword", "recipient": recipient})
+        settlement = settle(Payment("pay", [given]), gifts)
+        assert (settlement.due["sword"].wallet, settlement.decision.payer or "alice") == (wallet, "alice")
+        assert settle(Payment("pay", [given]), PRICES).due["sword"].wallet == "alice"
+    odd = event(webhookInfo={"item": "sword", "recipient": ["bob"]})
+    assert isinstance(settle(Payment("pay", [odd]), gifts).refusal, WalletInvalid)
+
+
+def test_too_much_is_granted_where_the_currency_is_certain() -> None:
+    named, unnamed = event(subtotal={"cents": 550, "currency": "USD"}), event(cents=550)
+    assert settle(Payment("pay", [named]), PRICES).status == "granted"
+    assert settle(Payment("pay", [unnamed]), PRICES).status == "refused"
+    both = [unnamed, event("Crypto Overpayment")]
+    assert settle(Payment("pay", both), PRICES).status == "granted"
+    more = event(subtotal={"cents": 551, "currency": "USD"})
+    assert settle(Payment("pay", [more]), PRICES).status == "refused"
+
+
+def test_a_payment_of_another_environment_is_filtered_until_an_event_says_otherwise() -> None:
+    only = terms('only.env = "production"\nitems.sword.price.cents = 500')
+    info = {"item": "sword", "env": "staging"}
+    shop = Shop()
+    staged = event(webhookInfo=info)
+    filtered = shop.settle([staged], only)
+    assert (filtered.status, filtered.due, filtered.decision.notes, filtered.verdicts) == (
+        "filtered",
+        {},
+        (),
+        [],
+    )
+    assert shop.settle([event()], only).status == "filtered"
+    right = event("Card Payment Authorized", webhookInfo={**info, "env": "production"})
+    assert shop.settle([staged, right], only).status == "granted"
+    elsewhere = terms('only.env = "test"\nitems.sword.price.cents = 500')
+    assert shop.settle([staged, right], elsewhere).status == "granted"
+    renewal = event(webhookInfo={}, subscription={"webhookInfo": {"item": "sword", "env": "production"}})
+    assert settle(Payment("pay", [renewal]), only).status == "granted"
+    assert settle(Payment("pay", [event(LOST)]), only).status == "nothing"
 
 
 def test_another_spelling_of_the_wallet_moves_nothing() -> None:

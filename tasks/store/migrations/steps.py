@@ -90,6 +90,23 @@ def add(
         op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
 
 
+def widen(table: str, name: str, condition: str) -> None:
+    """Let a check hold for more than before; `name` is what follows the table's name in the constraint's."""
+    constraint = f"ck_{table}_{name}"
+    if is_sqlite():
+        triggers = _triggers(table)
+        with op.batch_alter_table(table, recreate="always") as batch:
+            batch.drop_constraint(op.f(constraint), type_="check")
+            batch.create_check_constraint(op.f(constraint), sa.text(condition))
+        for statement in triggers.values():
+            op.execute(statement)
+        return
+    # One statement, so that no row is written between the two that neither allows.
+    drop = f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {constraint}"
+    op.execute(f"{drop}, ADD CONSTRAINT {constraint} CHECK ({condition}) NOT VALID")
+    op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {constraint}")
+
+
 def _rebuild(
     table: str,
     columns: Sequence[sa.Column[object]],

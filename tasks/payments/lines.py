@@ -1,0 +1,42 @@
+"""The lines of a purchase, as the price list knows them, whatever was paid for them."""
+
+from collections.abc import Mapping, Sequence
+
+from tasks.payments.price_list_form import PriceList
+from tasks.payments.quote import Lines, QuotedLine
+
+
+def listed_lines(prices: PriceList, lines: Lines, currency: str) -> tuple[QuotedLine, ...]:
+    """Return lines at the list's prices; of 0 cents where it has none in the currency."""
+    return tuple(_line(prices, item, quantity, currency) for item, quantity in lines)
+
+
+def ordered_lines(prices: PriceList, lines: Lines, cents: int, currency: str) -> tuple[QuotedLine, ...]:
+    """Return the lines of the merchant's own order, which costs so many cents in all.
+
+    What the list does not hold is put into the wallet under its own name.
+    """
+    if len(lines) > 1:
+        return listed_lines(prices, lines, currency)
+    return tuple(line.model_copy(update={"cents": cents}) for line in listed_lines(prices, lines, currency))
+
+
+def units_of(lines: Sequence[QuotedLine]) -> Mapping[str, int]:
+    """Return how many of each item lines put into the wallet."""
+    units: dict[str, int] = {}
+    for line in lines:
+        for item, each in line.grants.items():
+            units[item] = units.get(item, 0) + line.quantity * each
+    return units
+
+
+def _line(prices: PriceList, item: str, quantity: int, currency: str) -> QuotedLine:
+    sold = prices.items.get(item)
+    price = next((each for each in (sold.prices if sold else ()) if each.currency == currency), None)
+    return QuotedLine(
+        item=item,
+        quantity=quantity,
+        cents=price.of(quantity) if price else 0,
+        proportional=sold is not None and sold.refund == "proportional",
+        grants=dict(sold.grants) if sold and sold.grants else {item: 1},
+    )
