@@ -9,7 +9,7 @@ from tasks.cli.acting import operator_options, reason_options
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.facts import MOST
+from tasks.payments.named import MOST
 from tasks.payments.resolution import Resolution, ResolutionKind
 from tasks.settings import Settings
 from tasks.store import operations
@@ -17,6 +17,7 @@ from tasks.store.actions import Operator
 from tasks.store.operations import NotMatched, NotResolvable
 from tasks.store.views import payments as views
 from tasks.store.views.attention import list_attention
+from tasks.store.views.payment_story import payment_story
 
 _STATES = [status.value for status in DecisionStatus]
 
@@ -60,7 +61,7 @@ def show(payment_id: str, *, as_json: bool) -> None:
     The payment state beside an event is what all events up to it decide.
     """
     with database() as connection:
-        story = views.payment_story(connection, payment_id, Settings.load().default_currency)
+        story = payment_story(connection, payment_id, Settings.load().default_currency)
     if story is None:
         raise click.ClickException(f"No event of payment {payment_id} has come.")
     if as_json:
@@ -74,13 +75,24 @@ def show(payment_id: str, *, as_json: bool) -> None:
     for title, listed in (
         ("For a person", story.notes),
         ("Grants", story.grants),
-        ("Verdicts", [{**each, "content_hash": (each["content_hash"] or "")[:8]} for each in story.verdicts]),
+        ("The merchant's own order", story.order.lines if story.order else ()),
+        ("Verdicts", [_in_words(each) for each in story.verdicts]),
         ("Resolutions", story.resolutions),
         ("Actions", story.actions),
         ("Dead letters", story.dead_letters),
     ):
         if listed:
             print_table(title, listed)
+
+
+def _in_words(verdict: Mapping[str, Any]) -> dict[str, object]:
+    lines = ", ".join(f"{line['quantity']} x {line['item']}" for line in verdict["lines"])
+    told = ("currency", "over", "error", "reason", "price_list_id")
+    return {
+        "what": lines or verdict["asked"],
+        **{name: verdict[name] or None for name in told},
+        "content_hash": (verdict["content_hash"] or "")[:8],
+    }
 
 
 @payments.command()
@@ -143,7 +155,7 @@ def resolve(payment_id: str, *, by: Operator, as_json: bool, **said: Any) -> Non
             refusal = operations.resolve(connection, by, payment_id, _resolution(said), currency)
         except NotResolvable as error:
             raise click.ClickException(f"{error} `coinflowctl payments list` names them.") from None
-        story = views.payment_story(connection, payment_id, currency)
+        story = payment_story(connection, payment_id, currency)
     state, held = (story.state, story.grants) if story else (None, ())
     if as_json:
         print_json({"payment_id": payment_id, "state": state, "refusal": refusal, "grants": held})

@@ -122,9 +122,12 @@ def _price(item: str | None, quantity: object) -> int | None:
             err=True,
         )
         return None
-    if listed is None:
+    if listed is None or listed.is_any:
         return None
-    return listed.price.cents * (quantity if type(quantity) is int and quantity > 0 else 1)
+    # The sample names no currency.
+    currency = Settings.load().default_currency
+    price = next((each for each in listed.prices if each.currency == currency), listed.prices[0])
+    return price.of(quantity if type(quantity) is int and quantity > 0 else 1)
 
 
 class _Sender:

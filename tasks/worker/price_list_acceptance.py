@@ -17,6 +17,7 @@ from tasks.payments.price_list import AcceptedPriceList, PriceListError
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.store.price_lists import accept, hash_of, newest
+from tasks.worker.any_amount import WARNING, any_amount_items
 
 #: What precedes a worker's name and the file among the program's arguments.
 START, EDIT = "start", "edit"
@@ -80,6 +81,8 @@ def refuse(fault: PriceListError, file: Path, **more: str) -> None:
 
 def _report(accepted: AcceptedPriceList, file: Path) -> None:
     _log.info("price_list.changed", file=str(file), in_force=str(accepted), items=len(accepted.prices.items))
+    if items := any_amount_items(accepted.prices):
+        _log.warning("price_list.any_amount", items=items, reason=WARNING)
 
 
 def main(occasion: str, by: str, file: Path) -> int:
