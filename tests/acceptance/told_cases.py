@@ -1,10 +1,11 @@
 """Cases that are told in files: what comes of each payment, step by step, and how wallets and list then look.
 
 A file has `trouble`, one sentence; `steps`, whose deliveries may come in any order, while the next step waits
-until they are handled; and `right`: what each wallet holds, by item, and which payments are visible to a
-person, each with the reasons. A delivery is the sample of its event type with what the file says: `data` by
-paths, `payment` and `wallet` as the whole file unless it names its own. One that names no item has no
-`webhookInfo`. A person speaks in a step as `{"resolve": [<options>]}`.
+until they are handled; and `right`: what each wallet holds, by item, which payments are visible to a person,
+each with the reasons, and where it matters the states of payments. With `arrival_decides` the order of the
+steps matters. A delivery is the sample of its event type with what the file says: `data` by paths, `payment`
+and `wallet` as the whole file unless it names its own. One that names no item has no `webhookInfo`. A person
+speaks in a step as `{"resolve": [<options>]}`.
 """
 
 import json
@@ -26,9 +27,9 @@ from tasks.store.states import RunState
 from tests.stack import KEY, Stack
 from tests.waiting import wait_until
 
-FOLDER = Path(__file__).parent / "cases"
-#: What the cases are sold by.
-CATALOG = FOLDER / "catalog.toml"
+FOLDERS = [Path(__file__).parent / name for name in ("cases", "filtered_cases")]
+#: What the cases of a folder are sold by.
+CATALOG = "catalog.toml"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class Case:
     wallets: Mapping[str, Mapping[str, int]]
     #: The reasons for which each payment is listed for a person.
     visible: Mapping[str, Collection[str]]
+    states: Mapping[str, str]
+    #: Another order of the steps would end otherwise.
+    arrival_decides: bool
 
     @property
     def payment_ids(self) -> set[str | None]:
@@ -56,6 +60,11 @@ class Case:
             for step in self.steps
             for each in step
         }
+
+
+def read_cases(folder: Path) -> list[Case]:
+    """Return the cases that lie in a folder."""
+    return [read_case(path) for path in sorted(folder.glob("*.json"))]
 
 
 def read_case(path: Path) -> Case:
@@ -67,6 +76,8 @@ def read_case(path: Path) -> Case:
         [[_part({**common, **part}) for part in step] for step in told["steps"]],
         told["right"]["wallets"],
         told["right"].get("visible", {}),
+        told["right"].get("states", {}),
+        told.get("arrival_decides", False),
     )
 
 
@@ -136,6 +147,11 @@ def visible(stack: Stack) -> dict[str, list[str]]:
     for payment_id, reason in _listed(stack):
         reasons.setdefault(payment_id, []).append(reason)
     return {payment_id: sorted(each) for payment_id, each in reasons.items()}
+
+
+def states(stack: Stack) -> dict[str, str]:
+    """Return the state of each payment."""
+    return {each["payment_id"]: each["state"] for each in stack.read("payments", "list", "--limit", "1000")}
 
 
 def _listed(stack: Stack) -> Iterator[tuple[str, str]]:
