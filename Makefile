@@ -84,7 +84,7 @@ lock: .venv/developed ## Recompile requirements*.txt; UPGRADE=--upgrade takes th
 
 clean: ## Remove what was built; .env and the state under var/ stay
 	rm -rf .venv build *.egg-info .*_cache .hypothesis
-	find receiver tasks tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find receiver tasks tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 .env:
 	cp .env.example .env

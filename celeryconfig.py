@@ -258,8 +258,9 @@ task_create_missing_queues = False
 task_routes = {
     "tasks.intake.*": {"queue": "events"},
     "tasks.fulfilment.*": {"queue": "fulfilment"},
-    # The merchant's own handlers, which may be slow, stand in nobody's way but their own.
+    # The merchant's own functions, which may be slow, stand in nobody's way but their own.
     "tasks.handlers.*": {"queue": "handlers"},
+    "tasks.orders.*": {"queue": "handlers"},
     "tasks.recovery.*": {"queue": "recovery"},
 }
 broker_native_delayed_delivery_queue_type = "quorum"
@@ -270,6 +271,7 @@ imports = (
     "tasks.pipeline.intake",
     "tasks.pipeline.fulfilment",
     "tasks.pipeline.handling",
+    "tasks.pipeline.ordering",
     "tasks.pipeline.recovery",
 )
 task_serializer = "json"

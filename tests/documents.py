@@ -12,6 +12,7 @@ from tests.stack import ROOT
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 #: Stands for anything in what a command shows.
 ANYTHING = "…"

@@ -1,7 +1,7 @@
 """The tables of docs/reference/ list what the code has, no more and no less."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from pydantic import AliasChoices, BaseModel
@@ -13,9 +13,12 @@ from receiver.answers import ANSWERS
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
 from tasks.payments.attention import NoteReason
+from tasks.payments.coupon import Coupon
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import GrantStatus
-from tasks.payments.price_list import FormerPrice, Item, Price
+from tasks.payments.plan import Plan, PriceRange
+from tasks.payments.price_list import FormerPrice, Item, Price, PriceList
+from tasks.payments.price_list_form import Overpayment
 from tasks.payments.resolution import ResolutionKind
 from tasks.settings import FlowerSettings
 from tasks.store.states import RunState, SetAside
@@ -63,9 +66,16 @@ def test_the_defaults(name: str, default: str) -> None:
 
 
 def test_the_fields_of_the_price_list() -> None:
-    said = {name.removeprefix("price.") for name in table("price-list.md")}
-    models: tuple[type[BaseModel], ...] = (Price, FormerPrice, Item)
-    assert {name for model in models for name in model.model_fields} - {"price"} <= said
+    models: Mapping[str, Sequence[type[BaseModel]]] = {
+        "An item": [Item],
+        "A price": [Price, FormerPrice],
+        "A coupon": [Coupon],
+        "A plan": [Plan, PriceRange],
+        "All of the list": [PriceList, Overpayment],
+    }
+    for heading, said in models.items():
+        fields = {field.alias or name for model in said for name, field in model.model_fields.items()}
+        assert set(table("price-list.md", heading)) == fields, heading
 
 
 def test_the_states() -> None:
