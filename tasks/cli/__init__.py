@@ -11,6 +11,7 @@ import structlog
 
 _COMMANDS = (
     "trigger",
+    "find",
     "wallets",
     "events",
     "payments",

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, or_, select
 
 from tasks.payments.decision import DecisionStatus
-from tasks.store.schema import grants, payments
+from tasks.payments.wallet import wallet_key
+from tasks.store.schema import grants, payments, wallets
 from tasks.store.views.records import equal, newest_last, records
+from tasks.store.views.spellings import is_wallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,27 @@ def list_payments(connection: Connection, chosen: PaymentFilter) -> tuple[Paymen
     """Return the payments that are meant, the one that changed last at the end."""
     query = payment_lines().order_by(payments.c.updated_at.desc(), payments.c.id).limit(chosen.limit)
     return newest_last(connection, equal(query, (payments.c.decision, chosen.state)), PaymentLine)
+
+
+def find_payments(connection: Connection, text: str, limit: int = 100) -> tuple[PaymentLine, ...]:
+    """Return payments by a name: their own, their order's, an item's that they granted, a buyer's.
+
+    The one that changed last is at the end.
+    """
+    granted = (
+        select(grants.c.payment_id)
+        .outerjoin(wallets, wallets.c.id == grants.c.wallet_id)
+        .where(or_(grants.c.item == text, wallets.c.key == wallet_key(text), grants.c.wallet == text))
+    )
+    found = or_(
+        payments.c.id == text,
+        payments.c.order_id == text,
+        payments.c.id.in_(granted),
+        is_wallet(payments.c.payer, text),
+        is_wallet(payments.c.wallet, text),
+    )
+    query = payment_lines().where(found).order_by(payments.c.updated_at.desc(), payments.c.id)
+    return newest_last(connection, query.limit(limit), PaymentLine)
 
 
 def grants_of(connection: Connection, payment_id: str) -> tuple[GrantLine, ...]:

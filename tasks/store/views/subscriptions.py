@@ -1,13 +1,12 @@
 """What Coinflow last said of each subscription."""
 
-import unicodedata
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, select
 
-from tasks.payments.wallet import is_chain_address, wallet_key
 from tasks.store.schema import events, subscriptions
 from tasks.store.views.records import newest_last
+from tasks.store.views.spellings import is_wallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +48,5 @@ def list_subscriptions(connection: Connection, chosen: SubscriptionFilter) -> tu
         .limit(chosen.limit)
     )
     if chosen.wallet is not None:
-        key, wallet = wallet_key(chosen.wallet), subscriptions.c.wallet
-        spelled = [chosen.wallet, *(unicodedata.normalize(form, key) for form in ("NFC", "NFD"))]
-        is_same = wallet.in_(spelled)
-        query = query.where(or_(is_same, func.lower(wallet) == key) if is_chain_address(key) else is_same)
+        query = query.where(is_wallet(subscriptions.c.wallet, chosen.wallet))
     return newest_last(connection, query, SubscriptionLine)
