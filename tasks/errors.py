@@ -78,6 +78,9 @@ class OrderInvalid(PermanentError):
 class Discarded(PermanentError):
     """An operator has given this up for good."""
 
+    def __init__(self) -> None:
+        super().__init__("An operator has discarded what was paid for.")
+
 
 class HandlerMissing(PermanentError):
     """No module in HANDLERS has the function any more; put it back and replay, or discard the letter."""

@@ -102,7 +102,7 @@ class Decision:
     def given_up(self) -> Self:
         """Return it for what an operator has given up: nobody needs to look at the refusal any more."""
         notes = tuple(note for note in self.notes if note.reason is not NoteReason.REFUSED)
-        return replace(self, refusal=Discarded("An operator has discarded what was paid for."), notes=notes)
+        return replace(self, refusal=Discarded(), notes=notes)
 
 
 def decide(

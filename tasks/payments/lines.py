@@ -1,6 +1,6 @@
 """The lines of a purchase, as the price list knows them, whatever was paid for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import Lines, QuotedLine
@@ -21,12 +21,12 @@ def ordered_lines(prices: PriceList, lines: Lines, cents: int, currency: str) ->
     return tuple(line.model_copy(update={"cents": cents}) for line in listed_lines(prices, lines, currency))
 
 
-def units_of(lines: Sequence[QuotedLine]) -> Mapping[str, int]:
-    """Return how many of each item lines put into the wallet."""
+def units_of(counted: Iterable[tuple[QuotedLine, int]]) -> Mapping[str, int]:
+    """Return how many of each item so many of each line put into the wallet."""
     units: dict[str, int] = {}
-    for line in lines:
+    for line, count in counted:
         for item, each in line.grants.items():
-            units[item] = units.get(item, 0) + line.quantity * each
+            units[item] = units.get(item, 0) + count * each
     return units
 
 

@@ -1,6 +1,5 @@
 """Pricing: asks the price list in force for a verdict where none stands."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,11 +21,11 @@ from tasks.payments.offers import ACCEPTABLE, Offer, Ruling
 from tasks.payments.order import Order
 from tasks.payments.payment import Payment
 from tasks.payments.price_list import AcceptedPriceList, PriceList
-from tasks.payments.quote import Asked, QuotedLine
-from tasks.payments.resolution import ResolutionKind
+from tasks.payments.quote import Asked, Lines, Quote, QuotedLine
+from tasks.payments.resolution import resolve
 from tasks.payments.verdict import Verdict, standing
 
-#: More than a bundle of a bundle grants, and far below what a column holds.
+#: More than the largest line of bundles grants of an item, and far below what a column holds.
 _MOST_UNITS = 10**15
 
 
@@ -52,12 +51,11 @@ class Pricing:
 
     def __init__(self, payment: Payment, terms: Terms) -> None:
         """Start from the verdicts that stand."""
-        accepted = {each.__name__ for each in (*ACCEPTABLE, Overpaid)} if _is_accepted(payment) else set()
-        self.verdicts = [
-            each
-            for each in payment.verdicts
-            if not payment.asks_again or each.error is None or each.error in accepted
-        ]
+        self.verdicts = list(payment.verdicts)
+        if payment.asks_again:
+            accepts = resolve(payment.resolutions).accepts_price
+            stand = {None, *(each.__name__ for each in (*ACCEPTABLE, Overpaid) if accepts)}
+            self.verdicts = [each for each in payment.verdicts if each.error in stand]
         #: The list by which something was priced now, or None.
         self.price_list_id: int | None = None
         self._payment = payment
@@ -91,8 +89,7 @@ class Pricing:
         """Return whether the offer is paid. Raises PriceListUnusable if there is no list to price it by."""
         verdict = standing(self.verdicts, offer)
         if offer.paid.is_among(self._payment.discarded) and (verdict is None or verdict.error):
-            discarded = Discarded("An operator has discarded what was paid for.")
-            return Ruling(discarded, self._terms.default_currency)
+            return Ruling(Discarded(), self._terms.default_currency)
         if verdict:
             return verdict.ruling()
         made = self._made(offer)
@@ -102,17 +99,18 @@ class Pricing:
     def _made(self, offer: Offer) -> Verdict:
         price, accepted = offer.paid.facts.price, self._terms.prices
         currency = (price.currency if price else None) or self._terms.default_currency
-        made = Verdict(key=offer.paid.key, asked=offer.named.asked, currency=currency)
+        told: dict[str, Any] = {"key": offer.paid.key, "asked": offer.named.asked, "currency": currency}
         if lines := self._granted_before(offer):
-            return made.model_copy(update={"lines": lines})
+            return Verdict(**told, lines=lines)
         if accepted is None:
             raise PriceListUnusable("No price list was ever accepted; run `coinflowctl catalog apply`.")
         self.price_list_id = accepted.id
-        made = made.model_copy(update={"price_list_id": accepted.id, "content_hash": accepted.content_hash})
+        told |= {"price_list_id": accepted.id, "content_hash": accepted.content_hash}
         try:
-            return made.model_copy(update=self._quoted(offer, accepted, currency))
+            told |= self._quoted(offer, accepted, currency)
         except PermanentError as refusal:
-            return made.model_copy(update=_refused(refusal))
+            told |= _refused(refusal)
+        return Verdict(**told)
 
     def _quoted(self, offer: Offer, accepted: AcceptedPriceList, currency: str) -> dict[str, Any]:
         """Return what a verdict tells of an offer. Raises a PermanentError where nothing is bought."""
@@ -121,12 +119,26 @@ class Pricing:
             return _by_order(offer, self._payment.order, prices, currency)
         with accepted.named():
             lines = _lines(offer, prices)
-            listed = _checked(listed_lines(prices, lines, currency))
-            is_gift = all(prices.items[item].recipient for item, _ in lines)
-            told: dict[str, Any] = {"lines": listed, "is_gift": is_gift}
+        told: dict[str, Any] = {"is_gift": all(prices.items[item].recipient for item, _ in lines)}
+        quoted: Quote | None = None
+        try:
+            quoted = accepted.quote(self._asked(offer, lines, currency))
+        except Overpaid as refusal:
+            quoted = refusal.quote
+            # Where the amount names no currency, it may be one of a currency of little worth.
+            told |= {} if facts.price_names_currency else _refused(refusal)
+        except PermanentError as refusal:
+            told |= _refused(refusal)
+        with accepted.named():
+            bought = _checked(quoted.lines if quoted else listed_lines(prices, lines, currency))
+        return told | {"lines": bought, "over": quoted.over if quoted else 0}
+
+    def _asked(self, offer: Offer, lines: Lines, currency: str) -> Asked:
+        """Return what a quote is asked for. Raises PayloadInvalid where nobody can read what was paid."""
+        facts = offer.paid.facts
         if facts.price is None:
-            return told | _refused(PayloadInvalid(facts.fault))
-        asked = Asked(
+            raise PayloadInvalid(facts.fault)
+        return Asked(
             lines=lines,
             coupon=offer.named.coupon,
             plan=facts.cycle.plan if facts.cycle else None,
@@ -135,15 +147,6 @@ class Pricing:
             currency=currency,
             at=offer.paid.happened_at or self._terms.now,
         )
-        try:
-            quoted = accepted.quote(asked)
-        except Overpaid as refusal:
-            quoted = refusal.quote
-            # Where the amount names no currency, it may be one of a currency of little worth.
-            told |= {} if facts.price_names_currency else _refused(refusal)
-        except PermanentError as refusal:
-            return told | _refused(refusal)
-        return told | {"lines": quoted.lines, "over": quoted.over}
 
     def _granted_before(self, offer: Offer) -> tuple[QuotedLine, ...]:
         """Return what an earlier release has granted for an offer; it knew no carts."""
@@ -171,8 +174,8 @@ def _by_order(offer: Offer, order: Order, prices: PriceList, currency: str) -> d
     return told | _refused(PriceMismatch(message))
 
 
-def _lines(offer: Offer, prices: PriceList) -> Sequence[tuple[str, int]]:
-    """Return what is asked for, by its names in the list. Raises ItemUnknown or QuantityInvalid."""
+def _lines(offer: Offer, prices: PriceList) -> Lines:
+    """Return what is asked for, by its names in the list. Raises ItemUnknown."""
     named = offer.named
     if named.plan:
         if named.plan not in prices.plans:
@@ -189,14 +192,10 @@ def _lines(offer: Offer, prices: PriceList) -> Sequence[tuple[str, int]]:
 
 def _checked(lines: tuple[QuotedLine, ...]) -> tuple[QuotedLine, ...]:
     """Return lines that the ledger's columns can hold. Raises QuantityInvalid."""
-    if any(count > _MOST_UNITS for count in units_of(lines).values()):
+    if any(count > _MOST_UNITS for count in units_of((line, line.quantity) for line in lines).values()):
         raise QuantityInvalid(f"webhookInfo: expected at most {_MOST_UNITS} units of an item.")
     return lines
 
 
 def _refused(refusal: PermanentError) -> dict[str, Any]:
     return {"error": type(refusal).__name__, "reason": str(refusal)}
-
-
-def _is_accepted(payment: Payment) -> bool:
-    return any(each.kind is ResolutionKind.ACCEPT_PRICE for each in payment.resolutions)

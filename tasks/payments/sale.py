@@ -76,8 +76,7 @@ class Sale:
 
     def granted(self, units: Units) -> Mapping[str, int]:
         """Return how many of each item so many units of the lines put into the wallet."""
-        left = zip(self.lines, units, strict=True)
-        return units_of([line.model_copy(update={"quantity": count}) for line, count in left])
+        return units_of(zip(self.lines, units, strict=True))
 
 
 def _lines_of(lines: Sequence[QuotedLine], cents: int) -> frozenset[int]:
