@@ -125,8 +125,7 @@ def _price(item: str | None, quantity: object) -> int | None:
     if listed is None or listed.is_any:
         return None
     # The sample names no currency.
-    currency = Settings.load().default_currency
-    price = next((each for each in listed.prices if each.currency == currency), listed.prices[0])
+    price = listed.price_in(Settings.load().default_currency) or listed.prices[0]
     return price.of(quantity if type(quantity) is int and quantity > 0 else 1)
 
 

@@ -33,7 +33,7 @@ _SEPARATOR = "\u02ac"
 #: Characters of a name that a column keeps.
 NAME_LENGTH = 200
 #: Far above any payment, and far below what a column holds.
-_MOST_CENTS = 10**15
+MOST_CENTS = 10**15
 #: PostgreSQL stores no NUL.
 _STORABLE = r"^[^\x00]*\z"
 
@@ -144,8 +144,8 @@ class SignedCents(Model):
     cents: Annotated[
         int,
         Strict(),
-        Field(ge=-_MOST_CENTS, le=_MOST_CENTS),
-        _Otherwise(whole_number, f"a whole number of cents, at most {_MOST_CENTS} either way"),
+        Field(ge=-MOST_CENTS, le=MOST_CENTS),
+        _Otherwise(whole_number, f"a whole number of cents, at most {MOST_CENTS} either way"),
     ]
     #: ISO 4217 code, in capitals. Coinflow documents none on the amounts of purchases.
     currency: _Currency = None
@@ -157,8 +157,8 @@ class Cents(SignedCents):
     cents: Annotated[
         int,
         Strict(),
-        Field(ge=0, le=_MOST_CENTS),
-        _Otherwise(whole_number, f"a whole number of cents, from 0 to {_MOST_CENTS}"),
+        Field(ge=0, le=MOST_CENTS),
+        _Otherwise(whole_number, f"a whole number of cents, from 0 to {MOST_CENTS}"),
     ]
 
 

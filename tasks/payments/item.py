@@ -73,6 +73,10 @@ class Item(BaseModel):
         """What it costs, in each currency; nothing where any amount buys it."""
         return () if self.price == "any" else self.price
 
+    def price_in(self, currency: str) -> Price | None:
+        """Return what it costs in a currency, or None where it has no price in it."""
+        return next((price for price in self.prices if price.currency == currency), None)
+
     @model_validator(mode="after")
     def _says_what_it_costs(self) -> Self:
         for name in ("limit", "once_per"):

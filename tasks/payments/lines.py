@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from tasks.payments.price_list_form import PriceList
-from tasks.payments.quote import Lines, QuotedLine
+from tasks.payments.quote import Lines, QuotedLine, quoted_line
 
 
 def listed_lines(prices: PriceList, lines: Lines, currency: str) -> tuple[QuotedLine, ...]:
@@ -31,12 +31,6 @@ def units_of(counted: Iterable[tuple[QuotedLine, int]]) -> Mapping[str, int]:
 
 
 def _line(prices: PriceList, item: str, quantity: int, currency: str) -> QuotedLine:
-    sold = prices.items.get(item)
-    price = next((each for each in (sold.prices if sold else ()) if each.currency == currency), None)
-    return QuotedLine(
-        item=item,
-        quantity=quantity,
-        cents=price.of(quantity) if price else 0,
-        proportional=sold is not None and sold.refund == "proportional",
-        grants=dict(sold.grants) if sold and sold.grants else {item: 1},
-    )
+    listed = prices.items.get(item)
+    price = listed.price_in(currency) if listed else None
+    return quoted_line(item, quantity, price.of(quantity) if price else 0, listed)

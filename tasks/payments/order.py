@@ -11,14 +11,9 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from tasks.coinflow.fields import NAME_LENGTH
+from tasks.coinflow.fields import MOST_CENTS, NAME_LENGTH
 from tasks.errors import OrderInvalid
-from tasks.payments.named import MOST
-
-#: More lines than any order has.
-_MOST_LINES = 100
-#: More than anything costs.
-_MOST_CENTS = 10**15
+from tasks.payments.named import MOST, MOST_LINES
 
 
 class _Checked:
@@ -47,8 +42,8 @@ class OrderLine(_Checked):
 class Order(_Checked):
     """What was bought, and what it must have cost. Raises OrderInvalid."""
 
-    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=_MOST_LINES)]
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=MOST_LINES)]
     #: The price of all lines together, in the smallest unit of the currency.
-    cents: Annotated[int, Field(strict=True, ge=0, le=_MOST_CENTS)]
+    cents: Annotated[int, Field(strict=True, ge=0, le=MOST_CENTS)]
     #: An ISO 4217 code, in capitals.
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]

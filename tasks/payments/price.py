@@ -5,12 +5,12 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-#: More than any payment, and than any quantity that a checkout can name.
-_MOST_CENTS, MOST_UNITS = 10**15, 10**9
+from tasks.coinflow.fields import MOST_CENTS
+from tasks.payments.named import MOST
 
-Cents = Annotated[int, Field(strict=True, ge=0, le=_MOST_CENTS)]
+Cents = Annotated[int, Field(strict=True, ge=0, le=MOST_CENTS)]
 #: How many there are of something.
-Units = Annotated[int, Field(strict=True, ge=1, le=MOST_UNITS)]
+Units = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 Currency = Annotated[
     str, Field(pattern=r"^[A-Z]{3}$", description="The currency: three capital letters of ISO 4217.")
 ]

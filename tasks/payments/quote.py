@@ -51,6 +51,17 @@ class QuotedLine(BaseModel):
     grants: Mapping[str, int]
 
 
+def quoted_line(item: str, quantity: int, cents: int, listed: Item | None) -> QuotedLine:
+    """Return a line that costs so much; `listed` is what the list says of the item, if it holds it."""
+    return QuotedLine(
+        item=item,
+        quantity=quantity,
+        cents=cents,
+        proportional=listed is not None and listed.refund == "proportional",
+        grants=dict(listed.grants) if listed and listed.grants else {item: 1},
+    )
+
+
 class Quote(BaseModel):
     """What the list says of a purchase."""
 
@@ -114,17 +125,12 @@ class _Line:
 
     def current(self, currency: str) -> int | None:
         """Return what it costs now, or None where it has no price in the currency."""
-        return next((self.cents(each) for each in self.listed.prices if each.currency == currency), None)
+        price = self.listed.price_in(currency)
+        return self.cents(price) if price else None
 
     def quoted(self, cents: int) -> QuotedLine:
         """Return the line as something that was paid for."""
-        return QuotedLine(
-            item=self.item,
-            quantity=self.quantity,
-            cents=cents,
-            proportional=self.listed.refund == "proportional",
-            grants=dict(self.listed.grants) or {self.item: 1},
-        )
+        return quoted_line(self.item, self.quantity, cents, self.listed)
 
     def __str__(self) -> str:
         return f"{self.item} x {self.quantity}"
