@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -74,12 +74,6 @@ class _Loaded:
     numbers: Mapping[str, int]
     #: The events that fulfilment is not through with.
     unfinished: AbstractSet[int]
-    #: A dead letter of it is replayed.
-    is_replayed: bool
-
-    def asking(self, *, again: bool) -> Payment:
-        """Return the payment; what was refused of it is priced `again`, also where it is replayed."""
-        return replace(self.payment, asks_again=again or self.is_replayed)
 
 
 def fulfil(
@@ -101,32 +95,25 @@ def fulfil(
     now = datetime.now(UTC)
     terms = Terms(newest(connection), default_currency, now)
     verdicts = _lock(connection, payment_ids, now)
-    settled = [
-        (loaded, settle(loaded.asking(again=asks_again), terms))
-        for loaded in _load(connection, payment_ids, verdicts)
-    ]
-    settled = _limited(connection, settled, terms, asks_again=asks_again)
+    loaded = _load(connection, payment_ids, verdicts, asks_again=asks_again)
+    settled = _limited(connection, [(each, settle(each.payment, terms)) for each in loaded], terms)
     _write(connection, settled, now, action_id)
-    return {loaded.payment.id: each.refusal for loaded, each in settled if each.refusal}
+    return {each.payment.id: settlement.refusal for each, settlement in settled if settlement.refusal}
 
 
 def _limited(
-    connection: Connection,
-    settled: Sequence[tuple[_Loaded, Settlement]],
-    terms: Terms,
-    *,
-    asks_again: bool,
-) -> list[tuple[_Loaded, Settlement]]:
+    connection: Connection, settled: Sequence[tuple[_Loaded, Settlement]], terms: Terms
+) -> Sequence[tuple[_Loaded, Settlement]]:
     """Settle anew what takes of a limit, the payment that came first before the others."""
     claims = [claim for _, settlement in settled for claim in settlement.claims]
     if not claims:
-        return list(settled)
+        return settled
     limits = Limits(connection)
     limits.hold(claims)
     judged = []
     for loaded, first in sorted(settled, key=lambda each: min(each[0].numbers.values())):
         taken = partial(limits.taken, loaded.payment.id)
-        final = settle(loaded.asking(again=asks_again), terms, taken) if first.claims else first
+        final = settle(loaded.payment, terms, taken) if first.claims else first
         limits.promise(final.claims)
         judged.append((loaded, final))
     return judged
@@ -145,7 +132,11 @@ def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -
 
 
 def _load(
-    connection: Connection, payment_ids: Collection[str], verdicts: Mapping[str, list[Verdict]]
+    connection: Connection,
+    payment_ids: Collection[str],
+    verdicts: Mapping[str, list[Verdict]],
+    *,
+    asks_again: bool,
 ) -> Iterator[_Loaded]:
     held = held_grants(connection, payment_ids)
     said = events.statements(connection, payment_ids)
@@ -155,23 +146,25 @@ def _load(
     for payment_id, group in groupby(said, itemgetter(0)):
         story = {number: each for _, number, each in group}
         numbers = {each.key: number for number, each in story.items()}
+        pending = {each for each in story if states.get(each) is RunState.PENDING}
+        dead = {each for each in story if states.get(each) is RunState.DEAD}
+        known = verdicts.get(payment_id, ())
         payment = Payment(
             payment_id,
             list(story.values()),
             held.get(payment_id, {}),
             resolved.get(payment_id, ()),
             orders.get(payment_id),
-            verdicts.get(payment_id, ()),
+            known,
+            asks_again=asks_again or _is_replayed(connection, known, pending),
             discarded=[key for key, number in numbers.items() if states.get(number) is RunState.DISCARDED],
         )
-        open_ = {each for each in story if states.get(each) in {RunState.PENDING, RunState.DEAD}}
-        pending = [each for each in story if states.get(each) is RunState.PENDING]
-        yield _Loaded(payment, numbers, open_, _is_replayed(connection, payment, pending))
+        yield _Loaded(payment, numbers, pending | dead)
 
 
-def _is_replayed(connection: Connection, payment: Payment, pending: Collection[int]) -> bool:
+def _is_replayed(connection: Connection, verdicts: Collection[Verdict], pending: Collection[int]) -> bool:
     """Tell whether something was refused, and somebody has replayed a dead letter of the payment."""
-    if not pending or all(each.error is None for each in payment.verdicts):
+    if not pending or all(each.error is None for each in verdicts):
         return False
     # Not by the event of a verdict: copies of it, one of which has the letter, have keys of their own.
     return dead_letters.any_of(connection, pending, FULFILMENT)
