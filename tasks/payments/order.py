@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from tasks.coinflow.fields import MOST_CENTS, NAME_LENGTH
 from tasks.errors import OrderInvalid
-from tasks.payments.named import MOST, MOST_LINES
+from tasks.payments.named import MOST, MOST_LINES, Line, Named
 
 
 class _Checked:
@@ -47,3 +47,11 @@ class Order(_Checked):
     cents: Annotated[int, Field(strict=True, ge=0, le=MOST_CENTS)]
     #: An ISO 4217 code, in capitals.
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+def named_by(order: Order | None) -> Named | None:
+    """Return what an order names, as if an event did; None of none."""
+    if order is None:
+        return None
+    cart = tuple(Line(item=line.item, quantity=line.quantity) for line in order.lines)
+    return Named(cart=cart, is_ordered=True)

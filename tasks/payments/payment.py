@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.payments.grants import Grant
-from tasks.payments.named import Line, Named
 from tasks.payments.order import Order
 from tasks.payments.resolution import Resolution
 from tasks.payments.story import Statement
@@ -29,14 +28,6 @@ class Payment:
     asks_again: bool = False
     #: The keys of its events that an operator has given up.
     discarded: Collection[str] = ()
-
-    @property
-    def ordered(self) -> Named | None:
-        """What the merchant's own order function says that was bought."""
-        if self.order is None:
-            return None
-        cart = tuple(Line(item=line.item, quantity=line.quantity) for line in self.order.lines)
-        return Named(cart=cart, is_ordered=True)
 
     @property
     def order_id(self) -> str | None:

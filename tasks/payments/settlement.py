@@ -9,6 +9,7 @@ from tasks.payments.claims import Claim, claims_of
 from tasks.payments.decision import Decision, DecisionStatus, decide
 from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
 from tasks.payments.offers import Ruling
+from tasks.payments.order import named_by
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Pricing, Terms
 from tasks.payments.story import Statement
@@ -82,9 +83,8 @@ def _decided(payment: Payment, pricing: Pricing, terms: Terms) -> Decision:
     if pricing.is_filtered:
         unpriced = Ruling(None, terms.default_currency)
         return decide(payment.events, lambda _: unpriced, (), terms.default_currency).filtered()
-    decision = decide(
-        payment.events, pricing.ruling_on, payment.resolutions, terms.default_currency, payment.ordered
-    )
+    ordered = named_by(payment.order)
+    decision = decide(payment.events, pricing.ruling_on, payment.resolutions, terms.default_currency, ordered)
     if decision.refusal and decision.paid and decision.paid.is_among(payment.discarded):
         return decision.given_up()
     return decision

@@ -1,6 +1,6 @@
 """A payment's story: all that is known of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from tasks.errors import PayloadInvalid
 from tasks.payments.decision import decide
 from tasks.payments.offers import Offer, Ruling
-from tasks.payments.order import Order
-from tasks.payments.payment import Payment
+from tasks.payments.order import Order, named_by
 from tasks.payments.story import Statement
 from tasks.payments.verdict import Verdict, standing
 from tasks.store.documents import verdicts_of
@@ -128,15 +127,16 @@ def payment_story(connection: Connection, payment_id: str, default_currency: str
     )
     match = select(matches.c.item, matches.c.quantity, matches.c.wallet, matches.c.matched_at)
     verdicts = verdicts_of(connection, payment_id)
+    order = orders_of(connection, [payment_id]).get(payment_id)
     return PaymentStory(
         **(decided._asdict() if decided else {"payment_id": payment_id}),
         notes=notes_of(connection, payment_id),
-        events=tuple(_told(connection, payment_id, stored, verdicts, default_currency)),
+        events=tuple(_told(connection, stored, verdicts, order, default_currency)),
         ledger_entries=records(connection, _entries(payment_id), LedgerEntry),
         grants=grants_of(connection, payment_id),
         matches=records(connection, match.where(matches.c.payment_id == payment_id), MatchLine),
         resolutions=records(connection, _resolutions(payment_id), ResolutionLine),
-        order=orders_of(connection, [payment_id]).get(payment_id),
+        order=order,
         verdicts=tuple(each.model_dump(exclude={"key"}) for each in verdicts),
         actions=actions_on_payment(connection, payment_id),
         dead_letters=records(connection, failures, PaymentFailure),
@@ -181,12 +181,13 @@ def _entries(payment_id: str) -> Select[Any]:
 
 def _told(
     connection: Connection,
-    payment_id: str,
-    stored: Collection[Row[*tuple[Any, ...]]],
+    stored: Sequence[Row[*tuple[Any, ...]]],
     verdicts: Sequence[Verdict],
+    order: Order | None,
     default_currency: str,
 ) -> list[StoryEvent]:
-    """Return the events, each with what it and those before it decide."""
+    """Return the events of a payment, each with what it and those before it decide."""
+    payment_id = stored[0].payment_id
     said = {number: each for _, number, each in statements(connection, [payment_id])}
     keys = {number: each.key for number, each in said.items()}
     resolved = resolutions_of(connection, [payment_id], keys).get(payment_id, [])
@@ -199,14 +200,13 @@ def _told(
         fault = offer.paid.facts.fault
         return Ruling(PayloadInvalid(fault) if fault else None, default_currency)
 
-    order = orders_of(connection, [payment_id]).get(payment_id)
+    ordered = named_by(order)
     so_far: list[Statement] = []
     told = []
     for row in stored:
         state = None
         if row.id in said:
             so_far.append(said[row.id])
-            ordered = Payment(payment_id, so_far, order=order).ordered
             state = decide(so_far, ruling_on, resolved, default_currency, ordered).status
         told.append(StoryEvent(**row._asdict(), payment_state=state))
     return told
