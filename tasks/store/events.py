@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, or_, select, update
@@ -46,7 +47,8 @@ _STALE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, for its facts are asked for again where the merchant knows the orders.
+@dataclass(frozen=True)
 class Arrival:
     """An event that has come."""
 
@@ -59,7 +61,7 @@ class Arrival:
     #: Why it cannot be read.
     fault: PayloadInvalid | None = None
 
-    @property
+    @cached_property
     def facts(self) -> Facts | None:
         """What it says for the rules, or None where its type is one that nobody knows."""
         if self.fault:
