@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tasks.payments.price_list import PriceList, PriceListError, read_price_list
+from tasks.payments.price_list import PriceListError, read_price_list
+from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import Asked, quote
 
 _NOW = datetime(2026, 11, 5, tzinfo=UTC)

@@ -10,7 +10,8 @@ from tasks.errors import PayloadInvalid
 from tasks.payments.facts import extract, extract_unreadable
 from tasks.payments.offers import Offer, Ruling
 from tasks.payments.payment import Payment
-from tasks.payments.price_list import AcceptedPriceList, PriceList, read_price_list
+from tasks.payments.price_list import AcceptedPriceList, read_price_list
+from tasks.payments.price_list_form import PriceList
 from tasks.payments.pricing import Pricing, Terms
 from tasks.payments.story import Statement
 from tests.lives import Packet

@@ -15,7 +15,8 @@ from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.errors import PermanentError
 from tasks.payments.price_changes import price_changes
-from tasks.payments.price_list import AcceptedPriceList, PriceList, PriceListError, read_price_list
+from tasks.payments.price_list import AcceptedPriceList, PriceListError, read_price_list
+from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import checkout_price
 from tasks.settings import Settings
 from tasks.store import operations

@@ -5,7 +5,8 @@ from typing import Any
 
 from tasks.payments.item import Item
 from tasks.payments.price_changes import PriceChange
-from tasks.payments.price_list import AcceptedPriceList, PriceList
+from tasks.payments.price_list import AcceptedPriceList
+from tasks.payments.price_list_form import PriceList
 
 #: The parts of a list beside its items.
 _TERMS = ("coupons", "plans")

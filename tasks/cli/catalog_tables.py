@@ -9,7 +9,7 @@ from tasks.cli.output import print_table
 from tasks.payments.item import Item
 from tasks.payments.price import Price
 from tasks.payments.price_changes import PriceChange
-from tasks.payments.price_list import PriceList
+from tasks.payments.price_list_form import PriceList
 from tasks.worker.any_amount import WARNING, any_amount_items
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.payments.decision import Decision, DecisionStatus
 from tasks.payments.payment import Payment
-from tasks.payments.price_list import PriceList
+from tasks.payments.price_list_form import PriceList
 from tasks.payments.pricing import Terms
 
 

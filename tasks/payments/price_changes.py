@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.payments.price_list import Item, PriceList
+from tasks.payments.item import Item
+from tasks.payments.price_list_form import PriceList
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,21 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.errors import PermanentError
-from tasks.payments.item import Item
-from tasks.payments.price import FormerPrice, Price
 from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import Asked, Quote, quote
 from tasks.payments.toml_lines import line_of
-
-__all__ = [
-    "AcceptedPriceList",
-    "FormerPrice",
-    "Item",
-    "Price",
-    "PriceList",
-    "PriceListError",
-    "read_price_list",
-]
 
 
 class PriceListError(Exception):

@@ -20,7 +20,8 @@ from tasks.payments.lines import listed_lines, ordered_lines, units_of
 from tasks.payments.offers import ACCEPTABLE, Offer, Ruling
 from tasks.payments.order import Order
 from tasks.payments.payment import Payment
-from tasks.payments.price_list import AcceptedPriceList, PriceList
+from tasks.payments.price_list import AcceptedPriceList
+from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import Asked, Lines, Quote, QuotedLine
 from tasks.payments.resolution import resolve
 from tasks.payments.verdict import Verdict, standing

@@ -7,7 +7,8 @@ from hashlib import sha256
 from sqlalchemy import Connection, bindparam, insert, select, text
 
 from tasks.errors import PriceListUnusable
-from tasks.payments.price_list import AcceptedPriceList, PriceList, PriceListError, read_price_list
+from tasks.payments.price_list import AcceptedPriceList, PriceListError, read_price_list
+from tasks.payments.price_list_form import PriceList
 from tasks.store.schema import price_lists
 
 _NEWEST = (

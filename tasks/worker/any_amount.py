@@ -1,6 +1,6 @@
 """Items that any amount buys, and the warning about them."""
 
-from tasks.payments.price_list import PriceList
+from tasks.payments.price_list_form import PriceList
 
 #: How many items a warning names.
 _TOLD = 10

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from tasks.cli import main
-from tasks.payments.price_list import PriceList
+from tasks.payments.price_list_form import PriceList
 from tests.documents import PAGES, blocks, commands, inline, name_of, prose
 from tests.stack import ROOT, procfile
 from tests.variables import ALL

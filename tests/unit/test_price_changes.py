@@ -1,5 +1,7 @@
+from tasks.payments.item import Item
+from tasks.payments.price import Price
 from tasks.payments.price_changes import PriceChange, price_changes
-from tasks.payments.price_list import Item, Price, PriceList
+from tasks.payments.price_list_form import PriceList
 
 
 def test_what_changes_is_what_is_not_the_same() -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tasks.errors import CouponInvalid, ItemUnknown, Overpaid, PriceMismatch
 from tasks.payments.coupon import Coupon
 from tasks.payments.plan import Plan, PriceRange
-from tasks.payments.price_list import AcceptedPriceList, Price, PriceListError, read_price_list
+from tasks.payments.price import Price
+from tasks.payments.price_list import AcceptedPriceList, PriceListError, read_price_list
 from tasks.payments.price_list_form import Overpayment
 from tasks.payments.quote import Asked
 from tests.stack import ROOT

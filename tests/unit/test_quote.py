@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import CouponInvalid, ItemMissing, ItemUnknown, Overpaid, PriceMismatch, QuantityInvalid
+from tasks.payments.item import Item
 from tasks.payments.price import FormerPrice, Price
-from tasks.payments.price_list import Item, PriceList, read_price_list
+from tasks.payments.price_list import read_price_list
+from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import Asked, Lines, Quote, QuotedLine, checkout_price, quote
 
 NOW = datetime(2026, 11, 5, tzinfo=UTC)

@@ -16,9 +16,10 @@ from tasks.payments.attention import NoteReason
 from tasks.payments.coupon import Coupon
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import GrantStatus
+from tasks.payments.item import Item
 from tasks.payments.plan import Plan, PriceRange
-from tasks.payments.price_list import FormerPrice, Item, Price, PriceList
-from tasks.payments.price_list_form import Overpayment
+from tasks.payments.price import FormerPrice, Price
+from tasks.payments.price_list_form import Overpayment, PriceList
 from tasks.payments.resolution import ResolutionKind
 from tasks.settings import FlowerSettings
 from tasks.store.states import RunState, SetAside
