@@ -1,7 +1,7 @@
 """The pipeline's steps on a database, and what they leave there."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from tasks.pipeline.intake import store
 from tasks.store.fulfilment import fulfil
 from tasks.store.price_lists import accept
 from tasks.store.schema import handler_runs
+from tasks.worker.retries import TRANSIENT
 from tests.packets import change
 
 
@@ -40,6 +41,16 @@ def run(engine: Engine, payment_ids: Collection[str]) -> None:
     """Fulfil payments."""
     with engine.begin() as connection:
         fulfil(connection, payment_ids, "USD")
+
+
+def persist(step: Callable[[], None]) -> None:
+    """Take a step until the database lets it through, as the worker does."""
+    while True:
+        try:
+            step()
+        except TRANSIENT:
+            continue
+        return
 
 
 def reprice(engine: Engine, cents: int) -> AcceptedPriceList:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from sqlalchemy import Engine, func, insert, select
 
-from tasks.cli import main
 from tasks.store.schema import price_lists
+from tests.integration import commands
 
 
 @pytest.fixture
@@ -33,13 +33,11 @@ def write(path: Path, **cents: int) -> None:
 
 
 def catalog(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["catalog", *arguments])
+    return commands.ctl("catalog", *arguments)
 
 
 def read(*arguments: str) -> Any:
-    done = catalog(*arguments, "--json")
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
+    return commands.read("catalog", *arguments)
 
 
 def count(engine: Engine) -> int:
@@ -70,7 +68,7 @@ def test_apply_tells_who_did_it_and_why(path: Path) -> None:
     assert first["accepted_by"] == "alice"
     write(path, sword=600)
     second = read("apply", "--as", "bob", "--why", "dearer steel")["price_list"]
-    listed = json.loads(CliRunner().invoke(main, ["actions", "list", "--json"]).stdout)
+    listed = commands.read("actions", "list")
     assert [(each["who"], each["what"], each["why"]) for each in listed] == [
         ("alice", "apply", None),
         ("bob", "apply", "dearer steel"),

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import Engine, func, select
 
 from tasks.celery import app
-from tasks.cli import main
 from tasks.pipeline.dispatch import plan
 from tasks.store.runs import (
     DEADLINE,
@@ -24,6 +22,7 @@ from tasks.store.runs import (
 )
 from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
 from tasks.store.states import RunState
+from tests.integration.commands import ctl
 
 NOW = datetime.now(UTC)
 
@@ -103,7 +102,7 @@ def test_what_was_discarded_stays_so_and_is_not_sent(engine: Engine) -> None:
 
 def replay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> Any:
     monkeypatch.setitem(app.conf.broker_transport_options, "path", str(tmp_path / "broker"))
-    return CliRunner().invoke(main, ["dead-letters", "replay", *arguments])
+    return ctl("dead-letters", "replay", *arguments)
 
 
 def test_a_replay_while_the_broker_is_away_says_so_and_is_left_to_recovery(

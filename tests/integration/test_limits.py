@@ -1,7 +1,6 @@
 """Limits of the price list: arrival decides, also between workers that work at once."""
 
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
@@ -10,12 +9,9 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 
 from tasks.pipeline.dispatch import Delivery
-from tasks.pipeline.intake import store
-from tasks.store.fulfilment import fulfil
 from tasks.store.price_lists import accept
 from tasks.store.schema import dead_letters, grants, payments
-from tasks.worker.retries import TRANSIENT
-from tests.integration.pipeline import count, delivery, run, take_in
+from tests.integration.pipeline import count, delivery, persist, run, take_in
 from tests.waiting import PATIENCE
 
 LIMITED = """
@@ -105,7 +101,7 @@ def test_workers_that_work_at_once_share_a_limit(engine: Engine) -> None:
             names = {"data__customerId": wallet, "data__rawCustomerId": wallet}
             packet = delivery(ids[worker], data__webhookInfo={"item": "sword"}, **names)
             together.wait()
-            _persist(partial(_bought, engine, ids[worker], packet))
+            persist(partial(_bought, engine, ids[worker], packet))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
@@ -116,16 +112,5 @@ def test_workers_that_work_at_once_share_a_limit(engine: Engine) -> None:
 
 
 def _bought(engine: Engine, payment_id: str, packet: Delivery) -> None:
-    with engine.begin() as connection:
-        store(connection, [packet])
-    with engine.begin() as connection:
-        fulfil(connection, [payment_id], "USD")
-
-
-def _persist(step: Callable[[], None]) -> None:
-    while True:
-        try:
-            step()
-        except TRANSIENT:
-            continue
-        return
+    take_in(engine, packet)
+    run(engine, [payment_id])

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
@@ -18,8 +18,7 @@ from tasks.pipeline.intake import store
 from tasks.store.fulfilment import fulfil
 from tasks.store.schema import grants, handler_runs
 from tasks.store.states import RunState
-from tasks.worker.retries import TRANSIENT
-from tests.integration.pipeline import delivered
+from tests.integration.pipeline import delivered, persist
 from tests.life_check import check
 from tests.lives import Life, deliveries, live
 from tests.waiting import PATIENCE
@@ -63,8 +62,8 @@ def test_a_payment_and_its_loss_at_the_same_time_never_end_granted(engine: Engin
             packet = sample(event_type)
             with_identity(packet, payment_id=payment_id, wallet="alice")
             together.wait()
-            _persist(partial(store_one, packet))
-            _persist(partial(fulfil_one, payment_id))
+            persist(partial(store_one, packet))
+            persist(partial(fulfil_one, payment_id))
 
     def store_one(packet: dict[str, Any]) -> None:
         with engine.begin() as connection:
@@ -85,12 +84,3 @@ def test_a_payment_and_its_loss_at_the_same_time_never_end_granted(engine: Engin
         (each, "revoked") for each in payment_ids
     )
     assert unhandled == []
-
-
-def _persist(step: Callable[[], None]) -> None:
-    while True:
-        try:
-            step()
-        except TRANSIENT:
-            continue
-        return
