@@ -203,6 +203,8 @@ broker_heartbeat = 10
 # A worker that starts before its broker waits for it, as it does when the broker goes away later.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# Small hosted plans let 20 connections in, and no process publishes from two threads at once.
+broker_pool_limit = 1
 # The default waits without end for a free connection.
 broker_pool_acquire_timeout = 3
 # A retry inside a publish finds the connection of a restarted broker anew; longer waits are the caller's.

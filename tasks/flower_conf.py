@@ -8,6 +8,7 @@ from typing import Any
 
 from flower import command
 from flower.app import Flower
+from flower.inspector import Inspector
 from tornado.httputil import HTTPServerRequest
 from tornado.web import ErrorHandler, HTTPError
 
@@ -24,6 +25,10 @@ class _UnknownName(ErrorHandler):
 
     def prepare(self) -> None:
         raise HTTPError(403, reason="Not a name in FLOWER_HOSTS")
+
+
+# One question to the workers at a time: each would take a connection.
+Inspector.max_concurrency = 1
 
 
 class _Monitor(Flower):  # type: ignore[misc]  # Flower ships no types

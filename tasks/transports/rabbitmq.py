@@ -5,7 +5,7 @@ Celery loads it by name, in the receiver as well as in the worker.
 
 from typing import Any
 
-from amqp.exceptions import MessageNacked
+from amqp.exceptions import MessageNacked, NotAllowed, RecoverableConnectionError
 from kombu.transport import pyamqp
 
 from tasks.embedded_broker.mandatory import Unroutable
@@ -13,6 +13,13 @@ from tasks.embedded_broker.mandatory import Unroutable
 #: Seconds that any other wait for the broker may take: a connection that falls silent (a load balancer, a
 #: suspended machine) would otherwise hold its process for good. A publish has less, its CONFIRM_TIMEOUT.
 STALL_TIMEOUT = 4.0
+
+
+class ConnectionLimitReached(RecoverableConnectionError):
+    """RabbitMQ lets no further connection in, of its node, virtual host or user, until another one ends.
+
+    py-amqp takes it for a mistake that no further try can mend, and its process would end.
+    """
 
 
 class Channel(pyamqp.Channel):
@@ -54,8 +61,13 @@ class Connection(pyamqp.Connection):
     Channel = Channel
 
     def connect(self, callback: Any = None) -> Any:
-        """Connect, which `broker_connection_timeout` bounds."""
-        result = super().connect(callback)
+        """Connect, which `broker_connection_timeout` bounds. Raises ConnectionLimitReached."""
+        try:
+            result = super().connect(callback)
+        except NotAllowed as refusal:
+            if "limit" in str(refusal.reply_text):
+                raise ConnectionLimitReached(refusal.reply_text) from None
+            raise
         if self.sock is not None:
             self.sock.settimeout(STALL_TIMEOUT)
         return result

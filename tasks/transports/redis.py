@@ -15,7 +15,7 @@ from typing import Any
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue, task_queues
 from tasks.embedded_broker.mandatory import Mandatory
@@ -68,7 +68,7 @@ class RedisChannel(Mandatory, NoAck, redis.Channel):
 
     QoS = RedisQoS
     qos: RedisQoS
-    pool: Any
+    connection: "RedisTransport"
     _expires: dict[str, int]
     _fanout_queues: dict[str, Any]
     _q_for_pri: Callable[[str, int], str]
@@ -86,6 +86,18 @@ class RedisChannel(Mandatory, NoAck, redis.Channel):
             temporary = queue in self._fanout_queues or queue in self._expires
             if not temporary and (routing_key, pattern or "", queue) not in self.get_table(exchange):
                 raise
+
+    @property
+    def pool(self) -> Any:
+        """The connection of every command: one for all channels, since one thread uses them in turn."""
+        if self.connection.pool is None:
+            self.connection.pool = self._get_pool()  # type: ignore[attr-defined]  # unknown to the stubs
+        return self.connection.pool
+
+    @property
+    def client(self) -> Any:
+        """What kombu greets Redis with; it would open a connection of its own, which then idles."""
+        return self._create_client()
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  # kombu's signature
         # To make one takes longer than to use it, and a look is fifty times a second.
@@ -231,12 +243,32 @@ class RedisTransport(Polling, redis.Transport):
 
     Channel = RedisChannel
     cycle: _Poller
-    # A Redis without memory is waited for as one that is away.
-    connection_errors = (*redis.Transport.connection_errors, OutOfMemoryError)
+    _avail_channels: list[RedisChannel]
+    # A Redis that refuses (it has no memory, is read-only after a fail-over, cannot write to its disk) is
+    # waited for as one that is away: kombu blames whoever asked, and the worker would end.
+    connection_errors = (*redis.Transport.connection_errors, ResponseError)
 
     def __init__(self, client: Any, **options: Any) -> None:
         super().__init__(client, **options)
         self.cycle = _Poller()
+        self.pool: Any = None
+
+    def establish_connection(self) -> Any:
+        """Connect to a Redis that takes writes. Raises what it refuses them with."""
+        super().establish_connection()
+        try:
+            # One without memory takes this; a worker must be able to start there, and to make room.
+            self._avail_channels[-1].client.delete("writable")
+        except Exception:
+            self.close_connection(self)
+            raise
+        return self
+
+    def close_connection(self, connection: Any) -> None:
+        """Close every channel, and the connection that they shared."""
+        super().close_connection(connection)
+        if self.pool is not None:
+            self.pool.disconnect()
 
     def deliver_waiting(self) -> None:
         """Deliver what waits, as far as the consumers may take it."""

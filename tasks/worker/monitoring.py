@@ -6,7 +6,7 @@ from typing import Any
 from celery.app.control import Control as CeleryControl
 from celery.app.events import Events as CeleryEvents
 from celery.events import EventDispatcher
-from kombu import Queue
+from kombu import Producer, Queue
 from kombu.pidbox import Mailbox as KombuMailbox
 
 
@@ -30,9 +30,17 @@ class Mailbox(KombuMailbox):
     one under the worker's name would still belong to a connection that nobody has noticed to be dead.
     """
 
+    connection: Any
+
     def get_queue(self, hostname: str) -> Queue:
         """Return a queue that no other connection has."""
         return super().get_queue(f"{hostname}.{uuid.uuid4()}")
+
+    def _publish(self, *arguments: Any, **options: Any) -> None:
+        """Ask the workers over the connection on which they answer, instead of a second one."""
+        channel = options.setdefault("channel", self.connection.default_channel)
+        options.setdefault("producer", Producer(channel, auto_declare=False))
+        super()._publish(*arguments, **options)
 
 
 class Control(CeleryControl):

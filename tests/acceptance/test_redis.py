@@ -1,15 +1,17 @@
 """What Redis may do to an event that was answered 200."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from celeryconfig import dead_queue
 from tests.acceptance.purchases import buy, granted
-from tests.services import postgres_database, redis
+from tests.services import free_port, postgres_database, redis
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -18,7 +20,8 @@ from tests.waiting import wait_until
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Redis]]:
     """Run receiver and worker on a Redis of their own; return a client of it, too."""
     folder = tmp_path_factory.mktemp("redis")
-    with redis(folder) as broker, postgres_database() as database:
+    (folder / "data").mkdir()
+    with redis(folder / "data") as broker, postgres_database() as database:
         environment = {"BROKER_URL": f"redis://127.0.0.1:{broker.port}/0", "DATABASE_URL": database}
         with Stack(folder, environment) as stack, Redis(port=broker.port) as client:
             stack.release()
@@ -63,3 +66,31 @@ def test_a_full_redis_refuses_and_loses_nothing(scene: tuple[Stack, Redis]) -> N
     granted(stack, "after")
     assert stack.processes["worker"].poll() is None
     assert stack.wallet("full") == []
+
+
+@pytest.mark.parametrize("refusal", ["READONLY", "MISCONF"])
+def test_a_redis_that_refuses_to_write_is_waited_for(scene: tuple[Stack, Redis], refusal: str) -> None:
+    stack, client = scene
+    said = len(stack.log("worker"))
+    if refusal == "READONLY":
+        client.replicaof("127.0.0.1", free_port())
+    else:
+        _fail_to_save(stack, client)
+    with pytest.raises(ResponseError, match=f"^{refusal}|read only replica"):
+        client.set("written", 1)
+    buy(stack, refusal, status="503")
+    wait_until(lambda: "Connection to broker lost" in stack.log("worker")[said:], what="the worker says so")
+    client.replicaof("NO", "ONE")
+    client.config_set("save", "")
+    buy(stack, f"after {refusal}")
+    granted(stack, f"after {refusal}")
+    assert stack.processes["worker"].poll() is None
+    assert stack.wallet(refusal) == []
+
+
+def _fail_to_save(stack: Stack, client: Redis) -> None:
+    """Take Redis' folder away from it, and have it save."""
+    shutil.rmtree(stack.folder / "data")
+    client.config_set("save", "3600 1000000")
+    client.bgsave()
+    wait_until(lambda: client.info()["rdb_last_bgsave_status"] == "err", what="Redis could not save")

@@ -10,8 +10,9 @@ from kombu import Connection, Exchange, Producer, Queue
 import celeryconfig  # noqa: F401  # names the transport
 from tasks.embedded_broker.mandatory import Unroutable
 from tasks.transports.rabbitmq import STALL_TIMEOUT
+from tasks.worker.retries import Kind, kind
 from tests.chaos.proxy import Proxy
-from tests.services import SharedRabbitMQ, VirtualHost
+from tests.services import SharedRabbitMQ, VirtualHost, rabbitmqctl
 from tests.waiting import wait_until
 
 THINGS = Queue("things", Exchange("things", type="topic"), routing_key="things")
@@ -87,3 +88,15 @@ def test_no_wait_for_a_silent_broker_is_without_an_end(proxy: Proxy, host: Virtu
         queue.declare()
     connection.release()
     assert time.monotonic() - began < STALL_TIMEOUT + 1
+
+
+def test_a_limit_on_connections_is_waited_for_by_whoever_publishes(host: VirtualHost) -> None:
+    with connect(host) as connection:
+        connection.connect()
+        rabbitmqctl(host.node, "set_vhost_limits", "-p", host.name, '{"max-connections": 1}')
+        try:
+            with connect(host) as another, pytest.raises(Exception, match="connection limit") as refused:
+                publish(another, retry=True)
+        finally:
+            rabbitmqctl(host.node, "clear_vhost_limits", "-p", host.name)
+    assert kind(refused.value) is Kind.TRANSIENT
