@@ -3,6 +3,7 @@
 A machine without a server skips the tests that need it; with `CI` set, they fail instead.
 """
 
+from tests.services.certificates import Certificates, certificates
 from tests.services.postgres_server import postgres, postgres_database
 from tests.services.rabbitmq_cluster import RabbitMQCluster, rabbitmq_cluster
 from tests.services.rabbitmq_node import rabbitmq, rabbitmqctl
@@ -11,11 +12,13 @@ from tests.services.redis_server import redis
 from tests.services.server import Server, answers, free_port, missing
 
 __all__ = [
+    "Certificates",
     "RabbitMQCluster",
     "Server",
     "SharedRabbitMQ",
     "VirtualHost",
     "answers",
+    "certificates",
     "free_port",
     "missing",
     "postgres",
