@@ -33,6 +33,8 @@ load_dotenv(".env")
 BROKER_VARIABLES = ("BROKER_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "REDIS_URL")
 #: The name of the task that stores events: wire format between receiver and tasks.
 INTAKE_TASK = "tasks.intake.store_events"
+#: Seconds between two sweeps for what is overdue.
+SWEEP_INTERVAL = 30.0
 #: Seconds that a publish may wait for the broker's confirm.
 CONFIRM_TIMEOUT = 3.0
 #: How often a message may come back from a worker that died before it goes to the dead queue.
@@ -317,8 +319,8 @@ timezone = "UTC"
 beat_schedule = {
     "resend-unfinished": {
         "task": "tasks.recovery.resend_unfinished",
-        "schedule": 30.0,
-        # A sweep that waited longer than its interval has been overtaken by the next.
-        "options": {"expires": 30.0},
+        # No `expires`: it makes a dead letter of each that waits for a worker, and a worker whose clock is
+        # ahead throws all of them away. The sweep itself finds out whether it is one too many.
+        "schedule": SWEEP_INTERVAL,
     }
 }

@@ -1,11 +1,15 @@
 """Recovery: what was stored but not finished in time is sent to its handler again."""
 
-import structlog
-from celery import Task, shared_task
+from datetime import timedelta
 
+import structlog
+from celery import Celery, Task, shared_task
+from sqlalchemy import Engine
+
+from celeryconfig import SWEEP_INTERVAL
 from tasks.celery import collaborators
 from tasks.pipeline.dispatch import plan
-from tasks.store import runs
+from tasks.store import runs, sweeps
 
 _log = structlog.get_logger(__name__)
 
@@ -13,11 +17,27 @@ _log = structlog.get_logger(__name__)
 _LIMIT = 500
 
 
+#: What sweeps are told apart by.
+RECOVERY = "resend-unfinished"
+#: One sweep in this time is enough. Half of beat's interval, for two sweeps of it reach a worker now closer
+#: together and now further apart.
+_ENOUGH = timedelta(seconds=SWEEP_INTERVAL / 2)
+
+
 @shared_task(name="tasks.recovery.resend_unfinished", bind=True)
 def resend_unfinished(self: Task[..., None]) -> None:
+    """Send overdue work again, unless another sweep has just begun: those that waited come all at once."""
+    engine = collaborators(self).engine
+    with engine.begin() as connection:
+        is_due = sweeps.begin(connection, RECOVERY, _ENOUGH)
+    if is_due:
+        resend_overdue(self.app, engine)
+
+
+def resend_overdue(app: Celery, engine: Engine) -> None:
     """Send overdue work again. Sweeps that overlap do no harm: each takes the events it resends."""
     while True:
-        with collaborators(self).engine.begin() as connection:
+        with engine.begin() as connection:
             overdue = runs.postpone_overdue(connection, _LIMIT)
             work = plan(connection, overdue)
         if not overdue:
@@ -28,4 +48,4 @@ def resend_unfinished(self: Task[..., None]) -> None:
             unread=len(work.unread),
             handlers=sorted(work.event_ids),
         )
-        work.send(self.app)
+        work.send(app)

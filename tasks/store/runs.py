@@ -17,7 +17,17 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, literal, select, tuple_, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from tasks.errors import RunCutOff
 from tasks.store import dead_letters
@@ -165,14 +175,21 @@ def reopen(
 
 
 def overdue(now: datetime, limit: int) -> Select[tuple[int, str, datetime, datetime]]:
-    """Return the query for pending runs that are due, the longest first, and for nobody else meanwhile.
+    """Return the query for pending runs that are due, the longest first, and for nobody else meanwhile."""
+    return _waiting(handler_runs.c.due_at < now, limit)
 
-    The state is a literal, because neither database uses a partial index for a parameter.
-    """
+
+def misdated(now: datetime, limit: int) -> Select[tuple[int, str, datetime, datetime]]:
+    """Return the query for pending runs that are due later than anything can be: the clock was put back."""
+    return _waiting(handler_runs.c.due_at > now + LONGEST_WAIT + DEADLINE, limit)
+
+
+def _waiting(when: ColumnElement[bool], limit: int) -> Select[tuple[int, str, datetime, datetime]]:
+    # The state is a literal, because neither database uses a partial index for a parameter.
     state = literal(RunState.PENDING.value, literal_execute=True)
     return (
         select(handler_runs.c.event_id, handler_runs.c.handler, handler_runs.c.sent_at, handler_runs.c.due_at)
-        .where(handler_runs.c.state == state, handler_runs.c.due_at < now)
+        .where(handler_runs.c.state == state, when)
         .order_by(handler_runs.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -182,10 +199,11 @@ def overdue(now: datetime, limit: int) -> Select[tuple[int, str, datetime, datet
 def postpone_overdue(connection: Connection, limit: int) -> list[int]:
     """Note that up to `limit` overdue runs are sent again now; return their events.
 
-    Each time the wait doubles, so that a long backlog is not multiplied.
+    Each time the wait doubles, so that a long backlog is not multiplied. Those that a clock which was put
+    back has left in the future come last.
     """
     now = datetime.now(UTC)
-    runs = connection.execute(overdue(now, limit)).all()
+    runs = connection.execute(overdue(now, limit)).all() or connection.execute(misdated(now, limit)).all()
     if runs:
         waits = [min(max(2 * (run.due_at - run.sent_at), DEADLINE), LONGEST_WAIT) for run in runs]
         rows = [

@@ -56,6 +56,13 @@ events = Table(
     Index(None, "event_type", "id"),
     Index(None, "received_at"),
 )
+# Holds those alone that are set aside.
+Index(
+    "ix_events_set_aside",
+    events.c.id,
+    postgresql_where=events.c.set_aside.is_not(None),
+    sqlite_where=events.c.set_aside.is_not(None),
+)
 
 #: One row per payment: what its events decide, and the lock under which its ledger moves.
 payments = Table(
@@ -268,6 +275,14 @@ Index(
     handler_runs.c.due_at,
     postgresql_where=handler_runs.c.state == RunState.PENDING.value,
     sqlite_where=handler_runs.c.state == RunState.PENDING.value,
+)
+
+#: When the last sweep of each name began, by the database's clock.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("began_at", Timestamp, nullable=False),
 )
 
 #: What a handler failed at for good, and why.

@@ -134,6 +134,7 @@ def fill(engine: Engine, count: int = 3) -> None:
             "matched_at": NOW,
         },
         "orders": ordered,
+        "sweeps": lambda number: {"name": f"sweep-{number}", "began_at": NOW},
         "subscriptions": lambda number: {
             "id": f"sub-{number}",
             "state": "active",

@@ -24,13 +24,12 @@ from tasks.store.runs import MOST_BEGINNINGS
 from tasks.store.schema import dead_letters, handler_runs, orders
 from tasks.store.views.payment_story import payment_story
 from tests.integration.commands import ctl, read
-from tests.integration.messages import redelivered, taken
+from tests.integration.messages import redelivered, sweep, taken
 from tests.integration.pipeline import count, delivery
 from tests.stack import ROOT
 
 SWORD = Order((OrderLine("sword"),), 500, "USD")
 CART = Order((OrderLine("sword"), OrderLine("potion", 3)), 500, "USD")
-SWEEP = "tasks.recovery.resend_unfinished"
 
 FindOrder = Callable[[dict[str, Any], str], Any]
 
@@ -364,7 +363,7 @@ def test_a_function_that_was_taken_out_is_a_dead_letter(
     monkeypatch.setattr(ROUTES, "find_order", None)
     app.tasks[ORDERS_TASK](1)
     overdue(engine)
-    app.tasks[SWEEP]()
+    sweep(app)
     assert letters(engine) == [(ORDERS, "HandlerMissing")] * 2
     assert shop.asked == []
     assert taken(app) == []
@@ -383,7 +382,7 @@ def overdue(engine: Engine) -> None:
 def test_a_question_that_was_not_sent_is_sent_by_recovery(app: Application, engine: Engine) -> None:
     take_in(app, naming(ORDERED))
     overdue(engine)
-    app.tasks[SWEEP]()
+    sweep(app)
     assert taken(app) == [(ORDERS_TASK, 1)]
 
 
@@ -393,7 +392,7 @@ def test_a_fulfilment_that_was_not_sent_is_sent_by_recovery(app: Application, en
     app.tasks[ORDERS_TASK](1)
     taken(app)
     overdue(engine)
-    app.tasks[SWEEP]()
+    sweep(app)
     assert taken(app) == [(FULFILMENT_TASK, ["pay"])]
 
 

@@ -1,0 +1,45 @@
+"""Sweeps: when the last one of each name began, so that one in an interval is enough."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, Interval, bindparam, func, or_
+
+from tasks.store.column_types import Timestamp
+from tasks.store.database import insert
+from tasks.store.schema import sweeps
+
+_INTERVAL: BindParameter[timedelta] = bindparam("interval", type_=Interval)
+
+
+def begin(connection: Connection, name: str, interval: timedelta) -> bool:
+    """Note that a sweep begins now, unless one of its name began within the interval; tell whether it may.
+
+    The clock is the database's. A beginning that lies ahead of it counts for nothing: the clock was put back.
+    Of several at once, one may.
+    """
+    if connection.dialect.name == "postgresql":
+        return _noted(connection, _BEGIN_BY_SERVER, {"name": name, "interval": interval})
+    # The file's clock is the machine's, and the transaction already has the write lock.
+    now = datetime.now(UTC)
+    return _noted(connection, _BEGIN, {"name": name, "now": now, "earlier": now - interval})
+
+
+def _noted(connection: Connection, statement: Executable, values: Mapping[str, object]) -> bool:
+    return connection.execute(statement, values).first() is not None
+
+
+def _begin(dialect: str, now: ColumnElement[datetime], earlier: ColumnElement[datetime]) -> Executable:
+    upsert = insert(dialect, sweeps).values(name=bindparam("name"), began_at=now)
+    upsert = upsert.on_conflict_do_update(
+        index_elements=[sweeps.c.name],
+        set_={"began_at": now},
+        where=or_(sweeps.c.began_at <= earlier, sweeps.c.began_at > now),
+    )
+    return upsert.returning(sweeps.c.name)
+
+
+#: Reads the clock again once the row is free, unlike now(): another sweep may just have begun.
+_SERVERS_NOW: ColumnElement[datetime] = func.clock_timestamp(type_=Timestamp)
+_BEGIN_BY_SERVER = _begin("postgresql", _SERVERS_NOW, _SERVERS_NOW - _INTERVAL)
+_BEGIN = _begin("sqlite", bindparam("now", type_=Timestamp), bindparam("earlier", type_=Timestamp))
