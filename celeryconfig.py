@@ -33,6 +33,8 @@ load_dotenv(".env")
 BROKER_VARIABLES = ("BROKER_URL", "CLOUDAMQP_URL", "RABBITMQ_URL", "REDIS_URL")
 #: The name of the task that stores events: wire format between receiver and tasks.
 INTAKE_TASK = "tasks.intake.store_events"
+#: The name of the task that sends overdue work again, which beat and dead letters know.
+SWEEP_TASK = "tasks.recovery.resend_unfinished"
 #: Seconds between two sweeps for what is overdue.
 SWEEP_INTERVAL = 30.0
 #: Seconds that a publish may wait for the broker's confirm.
@@ -318,7 +320,7 @@ task_send_sent_event = True
 timezone = "UTC"
 beat_schedule = {
     "resend-unfinished": {
-        "task": "tasks.recovery.resend_unfinished",
+        "task": SWEEP_TASK,
         # No `expires`: it makes a dead letter of each that waits for a worker, and a worker whose clock is
         # ahead throws all of them away. The sweep itself finds out whether it is one too many.
         "schedule": SWEEP_INTERVAL,

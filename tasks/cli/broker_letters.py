@@ -1,6 +1,6 @@
 """Dead messages of the broker's, shown and replayed as letters are, under ids that begin with `b`."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from typing import Any
 import click
 from kombu import Producer
 
+from celeryconfig import SWEEP_TASK
 from tasks.celery import app
 from tasks.cli.output import transactions
 from tasks.store.actions import Operator
@@ -19,11 +20,15 @@ from tasks.worker.retries import Kind, kind
 
 #: Characters of a message's body that are shown.
 _SHOWN = 4000
+#: A former release let its sweeps expire.
+_OVERTAKEN = "It was a sweep of a former release, and the next one has done its work; discard it."
 _EXPLAINED = {
     "Undecodable": "Its body cannot be read; it is foreign or broken.",
     "NoTask": "It names no task; it is foreign.",
     "UnknownTask": "The worker has no task of this name; deploy the version that has it, then replay.",
     "CrashLoop": "Each delivery ended its worker; mend the cause, then replay.",
+    "Expired": "It waited longer than the broker lets it; remove the limit from its queue, then replay.",
+    "QueueFull": "Its queue was full, and an operator's policy drops the oldest; remove that, then replay.",
     "NotTaken": "Its task failed or ended its worker as often as it may; the worker's log says how.",
 }
 
@@ -39,6 +44,8 @@ class BrokerLetter:
     handler: str | None
     error: str
     message: str
+    #: The broker's word for why it lies there: rejected, expired, maxlen, delivery_limit.
+    reason: str | None
     attempts: None = None
     failed_at: datetime | None
     state: str = RunState.DEAD
@@ -68,6 +75,17 @@ def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
         yield held, producer
 
 
+def newest(messages: Sequence[DeadMessage], most: int | None) -> Sequence[DeadMessage]:
+    """Return the newest so many, the newest last; those with which nothing is lost stand back."""
+    ordered = sorted(messages, key=lambda each: not is_overtaken(each))
+    return ordered if most is None else ordered[-most:]
+
+
+def is_overtaken(message: DeadMessage) -> bool:
+    """Tell whether it is a sweep that has expired: another one has done its work."""
+    return message.error == "Expired" and message.task == SWEEP_TASK
+
+
 def summary(message: DeadMessage) -> BrokerLetter:
     """Return what `list` says of a message."""
     return BrokerLetter(**_told(message))
@@ -86,7 +104,8 @@ def _told(message: DeadMessage) -> dict[str, Any]:
         "payment_id": ", ".join(sorted({str(event["payment_id"]) for event in found})) or None,
         "handler": message.task,
         "error": message.error,
-        "message": _EXPLAINED[message.error],
+        "message": _OVERTAKEN if is_overtaken(message) else _EXPLAINED[message.error],
+        "reason": message.reason,
         "failed_at": message.died_at,
     }
 

@@ -17,6 +17,7 @@ from tasks.cli.broker_letters import (
     BrokerLetterStory,
     broker_letters,
     discard_messages,
+    newest,
     replay_messages,
     story,
     summary,
@@ -59,7 +60,8 @@ def list_letters(*, state: str | None, as_json: bool, **options: Any) -> None:
         listed: list[Letter | BrokerLetter] = [*views.list_letters(connection, chosen)]
     if RunState.DEAD in states:
         with broker_letters() as (held, _):
-            listed += [summary(each) for each in held if admits(chosen, each)][: chosen.limit]
+            admitted = [each for each in held if admits(chosen, each)]
+            listed += [summary(each) for each in newest(admitted, chosen.limit)]
     if as_json:
         print_json(listed)
     else:

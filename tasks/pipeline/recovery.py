@@ -6,7 +6,7 @@ import structlog
 from celery import Celery, Task, shared_task
 from sqlalchemy import Engine
 
-from celeryconfig import SWEEP_INTERVAL
+from celeryconfig import SWEEP_INTERVAL, SWEEP_TASK
 from tasks.celery import collaborators
 from tasks.pipeline.dispatch import plan
 from tasks.store import runs, sweeps
@@ -24,7 +24,7 @@ RECOVERY = "resend-unfinished"
 _ENOUGH = timedelta(seconds=SWEEP_INTERVAL / 2)
 
 
-@shared_task(name="tasks.recovery.resend_unfinished", bind=True)
+@shared_task(name=SWEEP_TASK, bind=True)
 def resend_unfinished(self: Task[..., None]) -> None:
     """Send overdue work again, unless another sweep has just begun: those that waited come all at once."""
     engine = collaborators(self).engine

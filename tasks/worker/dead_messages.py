@@ -26,6 +26,8 @@ _ADDED = (
     "x-acquired-count",
     "redelivered",
 )
+#: What the broker's reasons are called that tell more than what is in the message.
+_BY_REASON = {"expired": "Expired", "maxlen": "QueueFull", "delivery_limit": "CrashLoop"}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _QUEUES = {queue.name: queue for queue in task_queues}
 
@@ -70,15 +72,23 @@ class DeadMessage:
         return datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else None
 
     @property
+    def reason(self) -> str | None:
+        """Why the broker put it here, in the broker's word, where it keeps that."""
+        reason = self._death.get("reason")
+        return reason if isinstance(reason, str) else None
+
+    @property
     def error(self) -> str:
-        """Why no task took it, in one word."""
+        """Why no task took it, in one word: the broker's reason, and where it was rejected, what is wrong."""
+        if self.reason in _BY_REASON:
+            return _BY_REASON[self.reason]
         if self._content is None:
             return "Undecodable"
         if self.task is None:
             return "NoTask"
         if self.task not in self.known_tasks:
             return "UnknownTask"
-        return "CrashLoop" if self._death.get("reason") == "delivery_limit" else "NotTaken"
+        return "NotTaken"
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -7,18 +7,16 @@ from typing import Any
 from celery import Celery
 from sqlalchemy import delete
 
-from celeryconfig import task_queues
+from celeryconfig import SWEEP_TASK, task_queues
 from tasks.celery import Application
 from tasks.store.schema import sweeps
-
-SWEEP = "tasks.recovery.resend_unfinished"
 
 
 def sweep(app: Application) -> None:
     """Sweep once, as if the last sweep were long ago."""
     with app.collaborators.engine.begin() as connection:
         connection.execute(delete(sweeps))
-    app.tasks[SWEEP]()
+    app.tasks[SWEEP_TASK]()
 
 
 def taken(app: Celery) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, select, text, update
 
-from celeryconfig import INTAKE_TASK, SWEEP_INTERVAL, beat_schedule
+from celeryconfig import INTAKE_TASK, SWEEP_INTERVAL, SWEEP_TASK, beat_schedule
 from tasks.celery import Application
 from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.pipeline.recovery import RECOVERY, resend_overdue
@@ -19,7 +19,7 @@ from tasks.store.runs import DEADLINE, misdated, overdue
 from tasks.store.schema import dead_letters, events, handler_runs
 from tasks.store.schema import sweeps as sweep_rows
 from tests.integration import messages
-from tests.integration.messages import SWEEP, taken
+from tests.integration.messages import taken
 from tests.waiting import PATIENCE
 
 NOW = datetime.now(UTC)
@@ -141,7 +141,7 @@ def test_of_sweeps_that_waited_for_the_worker_one_does_the_work(engine: Engine, 
     messages.sweep(app)
     store(engine, range(2, 3))
     for _ in range(100):
-        app.tasks[SWEEP]()
+        app.tasks[SWEEP_TASK]()
     assert taken(app) == [(FULFILMENT_TASK, ["pay-1"])]
 
 
@@ -186,7 +186,7 @@ def test_what_a_clock_that_was_put_back_has_left_in_the_future_is_sent(
 
 def test_nothing_throws_a_sweep_away_that_waits() -> None:
     (sweeping,) = beat_schedule.values()
-    assert sweeping == {"task": SWEEP, "schedule": SWEEP_INTERVAL}
+    assert sweeping == {"task": SWEEP_TASK, "schedule": SWEEP_INTERVAL}
 
 
 def put_back(connection: Connection, by: timedelta) -> None:
