@@ -5,9 +5,12 @@ An entry point: it alone may import from the receiver as well as from the tasks.
 
 import logging
 from importlib import import_module
+from typing import Any
 
 import click
 import structlog
+
+from tasks.cli.visible import visible_lines
 
 _COMMANDS = (
     "trigger",
@@ -34,6 +37,16 @@ class _Commands(click.Group):
         module = name.replace("-", "_")
         command: click.Command = getattr(import_module(f"tasks.cli.{module}"), module)
         return command
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; what it fails with may name what came from outside."""
+        try:
+            return super().invoke(context)
+        except click.UsageError:
+            # It names what was typed here.
+            raise
+        except click.ClickException as error:
+            raise click.ClickException(visible_lines(error.message)) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

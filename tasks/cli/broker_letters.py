@@ -11,7 +11,7 @@ from kombu import Producer
 
 from celeryconfig import SWEEP_TASK
 from tasks.celery import app
-from tasks.cli.output import transactions
+from tasks.cli.output import say, transactions
 from tasks.store.actions import Operator
 from tasks.store.operations import announce
 from tasks.store.states import ActionKind, RunState
@@ -71,7 +71,7 @@ def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
         except Exception as error:
             if kind(error) is not Kind.TRANSIENT:
                 raise
-            click.echo(f"Warning: the broker's dead messages are left out: {error}", err=True)
+            say(f"Warning: the broker's dead messages are left out: {error}", err=True)
         yield held, producer
 
 
@@ -122,7 +122,7 @@ def replay_messages(names: Collection[str], by: Operator) -> int:
             try:
                 each.check_replayable()
             except NotReplayable as error:
-                click.echo(f"Warning: {error}", err=True)
+                say(f"Warning: {error}", err=True)
                 continue
             with engine.begin() as connection:
                 announce(connection, by, ActionKind.REPLAY, each.id)

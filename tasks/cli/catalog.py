@@ -12,7 +12,7 @@ from tasks.cli.cart_option import CartCommand, cart_options, typed_lines
 from tasks.cli.catalog_documents import identity, item_changes, meaning, term_changes
 from tasks.cli.catalog_tables import print_changes, print_list, warn_of_any
 from tasks.cli.options import json_option
-from tasks.cli.output import database, print_json, print_table
+from tasks.cli.output import database, print_json, print_table, say
 from tasks.errors import PermanentError
 from tasks.payments.price_changes import price_changes
 from tasks.payments.price_list import AcceptedPriceList, PriceListError, read_price_list
@@ -55,9 +55,9 @@ def apply_file(*, by: Operator, as_json: bool) -> None:
             }
         )
     elif accepted is None:
-        click.echo(f"{path} is in force already: {before}")
+        say(f"{path} is in force already: {before}")
     else:
-        click.echo(f"{path} is in force now: {accepted}")
+        say(f"{path} is in force now: {accepted}")
         _print_changes("Changes", before, accepted.prices)
     if accepted:
         warn_of_any(accepted.prices)
@@ -93,7 +93,7 @@ def show(*, as_json: bool) -> None:
     else:
         _print_in_force(in_force)
         if file and any(changes.values()):
-            click.echo(f"{path} is another list, which `coinflowctl catalog apply` puts in force.")
+            say(f"{path} is another list, which `coinflowctl catalog apply` puts in force.")
             _print_changes("It would change", in_force, file)
     if in_force:
         warn_of_any(in_force.prices)
@@ -120,12 +120,12 @@ def check(file: Path, *, as_json: bool) -> None:
         told = _NOT_KNOWN if reason else _changes(in_force, prices)
         print_json({"file": str(file), "fault": None, **meaning(prices), **told})
     else:
-        click.echo(
+        say(
             f"{file} can be accepted. It has {len(prices.items)} items, "
             f"{len(prices.coupons)} coupons and {len(prices.plans)} plans."
         )
         if reason:
-            click.echo(f"What it would change is unknown. {reason}")
+            say(f"What it would change is unknown. {reason}")
         else:
             _print_changes("It would change", in_force, prices)
     warn_of_any(prices)
@@ -164,7 +164,7 @@ def price(
         )
         return
     print_table(f"Prices of {in_force}", rows)
-    click.echo(f"A checkout must charge {cents} cents {currency}.")
+    say(f"A checkout must charge {cents} cents {currency}.")
 
 
 def _priced(
@@ -201,9 +201,9 @@ def _print_changes(title: str, before: AcceptedPriceList | None, after: PriceLis
 
 def _print_in_force(in_force: AcceptedPriceList | None) -> None:
     if in_force is None:
-        click.echo(_NO_LIST)
+        say(_NO_LIST)
         return
-    click.echo(f"In force: {in_force}, by {in_force.accepted_by}")
+    say(f"In force: {in_force}, by {in_force.accepted_by}")
     print_list(in_force.prices)
 
 

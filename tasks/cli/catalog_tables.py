@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
-from tasks.cli.output import print_table
+from tasks.cli.output import print_table, say
 from tasks.payments.item import Item
 from tasks.payments.price import Price
 from tasks.payments.price_changes import PriceChange
@@ -25,14 +23,14 @@ def print_list(prices: PriceList) -> None:
         if rows:
             print_table(title, rows)
     percent = prices.overpayment.percent
-    click.echo(
+    say(
         f"Too much paid: up to {percent} percent is granted and listed, if its currency is certain."
         if percent
         else "Too much paid: always refused."
     )
     if prices.only:
         wanted = ", ".join(f"{name} = {value}" for name, value in prices.only.items())
-        click.echo(f"Only payments whose webhookInfo says {wanted}.")
+        say(f"Only payments whose webhookInfo says {wanted}.")
 
 
 def print_changes(title: str, changes: Sequence[PriceChange], terms: Sequence[Mapping[str, Any]]) -> None:
@@ -51,7 +49,7 @@ def print_changes(title: str, changes: Sequence[PriceChange], terms: Sequence[Ma
 def warn_of_any(prices: PriceList) -> None:
     """Say on standard error which items any amount buys."""
     if items := any_amount_items(prices):
-        click.echo(f"Warning: any amount buys {items}: {WARNING}.", err=True)
+        say(f"Warning: any amount buys {items}: {WARNING}.", err=True)
 
 
 def _price_rows(name: str, item: Item) -> list[dict[str, object]]:

@@ -24,7 +24,7 @@ from tasks.cli.broker_letters import (
 )
 from tasks.cli.letter_filter import admits, filter_options
 from tasks.cli.options import json_option, limit_option
-from tasks.cli.output import database, print_json, print_table
+from tasks.cli.output import database, print_json, print_table, say, say_lines
 from tasks.pipeline.dispatch import plan
 from tasks.store import operations
 from tasks.store.actions import Operator
@@ -89,9 +89,9 @@ def show(letter_id: str, *, as_json: bool) -> None:
     if told.history:
         print_table("History", told.history)
     if isinstance(told, LetterStory):
-        click.echo(told.traceback)
+        say_lines(told.traceback)
     else:
-        click.echo("\n".join([*map(str, told.events), told.body]))
+        say_lines("\n".join([*map(str, told.events), told.body]))
 
 
 @dead_letters.command()
@@ -128,7 +128,7 @@ def replay(
     count = len(found) + len(messages)
     if missing := set(ids) - {str(letter.id) for letter in found} - set(names):
         raise _unknown(sorted(missing))
-    click.echo(f"{count} dead letters match.", err=as_json)
+    say(f"{count} dead letters match.", err=as_json)
     replayed = 0
     if count and not dry_run:
         if sys.stdin.isatty() and not yes:
@@ -138,7 +138,7 @@ def replay(
         ids_meant = [*(letter.id for letter in found), *names]
         print_json({"matched": count, "replayed": replayed, "ids": ids_meant})
     elif not dry_run:
-        click.echo(f"{replayed} replayed.")
+        say(f"{replayed} replayed.")
     elif found:
         print_table("Would be replayed", found)
 
@@ -164,7 +164,7 @@ def discard(letter_id: str, *, by: Operator, as_json: bool) -> None:
     if as_json:
         print_json({"id": letter_id, "state": RunState.DISCARDED})
     else:
-        click.echo(f"Dead letter {letter_id} is discarded.")
+        say(f"Dead letter {letter_id} is discarded.")
 
 
 def _replay_letters(found: Sequence[Letter], by: Operator) -> int:

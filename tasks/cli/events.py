@@ -8,7 +8,7 @@ import click
 from tasks import celery
 from tasks.cli.acting import operator_options
 from tasks.cli.options import WHEN, json_option, limit_option
-from tasks.cli.output import database, print_json, print_table, transactions
+from tasks.cli.output import database, print_json, print_table, say, transactions
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.pipeline import rereading
 from tasks.store.actions import Operator
@@ -55,7 +55,7 @@ def show(event_id: int, *, as_json: bool) -> None:
     print_table("Handlers", story.handler_runs)
     print_table("Dead letters", story.dead_letters)
     if story.misfits:
-        click.echo(f"Left out, for their type is another than documented: {', '.join(story.misfits)}")
+        say(f"Left out, for their type is another than documented: {', '.join(story.misfits)}")
     print_json(story.body)
 
 

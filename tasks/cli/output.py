@@ -15,6 +15,7 @@ from rich.text import Text
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from tasks.cli.visible import visible, visible_lines
 from tasks.errors import PriceListUnusable
 from tasks.settings import Settings
 from tasks.store.database import connect
@@ -44,9 +45,20 @@ def transactions() -> Iterator[Engine]:
         engine.dispose()
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line, on standard error if asked; whatever stands in it, it stays one line."""
+    click.echo(visible(text), err=err)
+
+
+def say_lines(text: str, *, err: bool = False) -> None:
+    """Print lines."""
+    click.echo(visible_lines(text), err=err)
+
+
 def print_json(document: object) -> None:
-    """Print a document of plain values and dataclasses; times as ISO 8601."""
-    click.echo(json.dumps(document, indent=2, default=_plain))
+    """Print a document of plain values and dataclasses, in ASCII; times as ISO 8601."""
+    # The one control character that JSON leaves as it is.
+    click.echo(json.dumps(document, indent=2, default=_plain).replace("\x7f", "\\u007f"))
 
 
 def print_table(title: str, rows: Sequence[Any], *, of: type | None = None) -> None:
@@ -56,16 +68,16 @@ def print_table(title: str, rows: Sequence[Any], *, of: type | None = None) -> N
     that is empty in every row would only narrow the others.
     """
     if not rows:
-        click.echo(f"{title}: none")
+        say(f"{title}: none")
         return
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    # Text, because what came from outside must not be read as markup.
+    table = Table(title=Text(visible(title), style="table.title"), title_justify="left", box=box.SIMPLE_HEAD)
     listed = [_cells(row) for row in rows]
     names = [field.name for field in fields(of)] if of else list(listed[0])
     names = [name for name in names if any(_text(cells[name]) for cells in listed)]
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for cells in listed:
-        # Text, because what came from outside must not be read as markup.
         table.add_row(*(Text(_text(cells[name])) for name in names))
     Console().print(table)
 
@@ -84,5 +96,5 @@ def _text(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, Mapping):
-        return "\n".join(f"{name}: {_text(each)}" for name, each in value.items())
-    return "" if value is None else str(value)
+        return "\n".join(f"{visible(str(name))}: {_text(each)}" for name, each in value.items())
+    return "" if value is None else visible(str(value))

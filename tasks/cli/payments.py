@@ -7,7 +7,7 @@ import click
 
 from tasks.cli.acting import operator_options, reason_options
 from tasks.cli.options import json_option, limit_option
-from tasks.cli.output import database, print_json, print_table
+from tasks.cli.output import database, print_json, print_table, say
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.named import MOST
 from tasks.payments.resolution import Resolution, ResolutionKind
@@ -67,9 +67,9 @@ def show(payment_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(story)
         return
-    click.echo(f"Payment {payment_id}: {story.state or 'not decided yet'}")
+    say(f"Payment {payment_id}: {story.state or 'not decided yet'}")
     if story.refunded_cents:
-        click.echo(f"Refunded: {story.refunded_cents} of {story.cents} cents")
+        say(f"Refunded: {story.refunded_cents} of {story.cents} cents")
     print_table("Events", story.events)
     print_table("Ledger entries", story.ledger_entries)
     for title, listed in (
@@ -160,9 +160,9 @@ def resolve(payment_id: str, *, by: Operator, as_json: bool, **said: Any) -> Non
     if as_json:
         print_json({"payment_id": payment_id, "state": state, "refusal": refusal, "grants": held})
         return
-    click.echo(f"Payment {payment_id}: {state}")
+    say(f"Payment {payment_id}: {state}")
     if refusal:
-        click.echo(f"It cannot be granted yet. {refusal}")
+        say(f"It cannot be granted yet. {refusal}")
     print_table("Grants", held)
 
 

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from receiver.authentication import sign
 from receiver.settings import Settings as ReceiverSettings
 from tasks.cli.options import json_option
-from tasks.cli.output import print_json
+from tasks.cli.output import print_json, say, say_lines
 from tasks.coinflow.samples import apply, literal, sample, with_identity
 from tasks.payments.price_list import PriceListError, read_price_list
 from tasks.settings import Settings
@@ -80,7 +80,7 @@ def trigger(
         for status in progress.track(sender.send(times, concurrency), total=times, description=event_type):
             statuses.append(status)
             if not as_json:
-                click.echo(f"{status} {event_type} {payment_id}")
+                say(f"{status} {event_type} {payment_id}")
     if as_json:
         told = {"event_type": event_type, "payment_id": payment_id, "url": url}
         print_json({**told, "answers": dict(Counter(statuses))})
@@ -117,7 +117,7 @@ def _price(item: str | None, quantity: object) -> int | None:
     try:
         listed = read_price_list(read_file(path)).items.get(item or "")
     except PriceListError as error:
-        click.echo(
+        say_lines(
             f"Warning: {error.told_of(path)}\nSending the sample's own price; --cents names another.",
             err=True,
         )
