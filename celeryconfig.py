@@ -300,8 +300,6 @@ task_time_limit = 60
 
 # Celery's own acknowledges a message that it cannot decode, and so loses it.
 worker_consumer = "tasks.worker.consumer:Consumer"
-# More than a small machine's cores: handlers that hang until their time limit must leave some to fulfilment.
-worker_concurrency = max(4, os.cpu_count() or 1)
 # Few messages in flight, so that little is delivered again when a worker dies.
 worker_prefetch_multiplier = 1
 # Otherwise a task goes on beside its redelivered copy after a lost connection.

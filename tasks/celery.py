@@ -59,6 +59,7 @@ def create_app(settings: Settings) -> Application:
     app = Application(settings)
     # Handlers register themselves, and then there is a task for each.
     app.conf.imports = (*settings.handlers, *app.conf.imports)
+    app.conf.worker_concurrency = settings.worker_concurrency
     app.steps["worker"].add(PriceListWatch)
     app.steps["consumer"].add(Queues)
     app.steps["consumer"].add(OrderlyStop)

@@ -10,6 +10,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    PositiveInt,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -77,6 +78,10 @@ class Settings(Environment):
     handlers: Annotated[
         tuple[str, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_modules)
     ] = ("tasks.handlers",)
+
+    #: A worker's processes. A host that many share has more processors than are ours; and more than a small
+    #: one has, because handlers that hang until their time limit must leave some processes to fulfilment.
+    worker_concurrency: PositiveInt = 4
 
     @field_validator("database_url")
     @classmethod

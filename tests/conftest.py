@@ -41,6 +41,7 @@ _NAMES = (
     "REDIS_URL",
     "WEBHOOK_PATH",
     "WEB_CONCURRENCY",
+    "WORKER_CONCURRENCY",
 )
 
 # Commands that run inside a test have standard output to themselves.

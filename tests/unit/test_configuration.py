@@ -46,7 +46,7 @@ PROMISES = {
     "task_serializer": "json",
     "task_soft_time_limit": 45,
     "task_time_limit": 60,
-    "worker_concurrency": max(4, os.cpu_count() or 1),
+    "worker_concurrency": 4,
     "worker_cancel_long_running_tasks_on_connection_loss": True,
     "worker_detect_quorum_queues": True,
     "worker_prefetch_multiplier": 1,
