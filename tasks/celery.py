@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from celery import Celery, Task
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_before_create_process
 from sqlalchemy import Engine
 
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.worker.price_list_watch import PriceListWatch
 from tasks.worker.queues import Queues
+from tasks.worker.shared_memory import share_with_children
 from tasks.worker.shutdown import OrderlyStop
 
 
@@ -77,6 +78,7 @@ def __getattr__(name: str) -> Application:
         raise AttributeError(name)
     settings = Settings.load()
     setup_logging.connect(lambda **_: settings.configure_logs(), weak=False)
+    worker_before_create_process.connect(share_with_children)
     # It is there before its modules are, because they may ask for it.
     globals()[name] = app = create_app(settings)
     app.loader.import_default_modules()
