@@ -4,9 +4,12 @@ Both sides load this module as Celery's configuration. It also holds `Environmen
 environment that every process reads, because the broker's address is Celery's first setting.
 """
 
+import hashlib
 import logging
 import os
+import re
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -24,7 +27,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # The one place where `.env` is read; what the environment sets already wins over it.
 load_dotenv(".env")
@@ -42,6 +45,10 @@ CONFIRM_TIMEOUT = 3.0
 #: How often a message may come back from a worker that died before it goes to the dead queue.
 DELIVERY_LIMIT = 20
 
+
+#: The message header that tells which application a message belongs to: its `application_marks`, of which
+#: sender and worker share one at every step of a rotation. Earlier versions sent none.
+APPLICATION_HEADER = "application"
 
 #: Names that Celery prefers to any configuration, and so to whatever is checked here.
 _CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
@@ -62,11 +69,24 @@ def _check_broker_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _check_prefix(prefix: str) -> str:
+    # A dot would divide a routing key into words, of which one may be another application's whole key.
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,32}", prefix):
+        raise ValueError("expected up to 32 letters, digits, - and _")
+    return prefix
+
+
 def split_commas(value: Any) -> Any:
     """Return the parts of a comma-separated variable, without blanks around them."""
     return (
         tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
     )
+
+
+def application_marks(keys: Iterable[SecretStr]) -> tuple[str, ...]:
+    """Return what tells applications apart without telling their keys: a short mark of each."""
+    texts = (b"application " + key.get_secret_value().encode() for key in keys)
+    return tuple(hashlib.sha256(text).hexdigest()[:8] for text in texts)
 
 
 class Environment(BaseSettings):
@@ -84,6 +104,12 @@ class Environment(BaseSettings):
     broker_url: Annotated[SecretStr, AfterValidator(_check_broker_url)] = Field(
         default=SecretStr(""), validate_default=True, validation_alias=AliasChoices(*BROKER_VARIABLES)
     )
+    #: The Webhook Validation Key; several during a rotation. The receiver alone cannot do without.
+    validation_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_commas)] = Field(
+        default=(), validation_alias=AliasChoices("COINFLOW_VALIDATION_KEY", "COINFLOW_API_KEY")
+    )
+    #: Names queues, exchanges and keys, where several applications share a broker.
+    broker_prefix: Annotated[str, AfterValidator(_check_prefix)] = ""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         BeforeValidator(lambda value: str(value).upper()),
@@ -168,6 +194,17 @@ def _variable(settings: type[BaseSettings], location: tuple[int | str, ...]) -> 
 
 _url = next((os.environ[name] for name in BROKER_VARIABLES if os.environ.get(name)), "")
 _scheme = urlsplit(_url).scheme
+#: What names queues, exchanges and keys, where several applications share a broker; or nothing.
+BROKER_PREFIX = os.environ.get("BROKER_PREFIX", "")
+_prefix = f"{BROKER_PREFIX}-" if BROKER_PREFIX else ""
+# Redis has one space of keys, which kombu prefixes, whatever is named there.
+_in_names = "" if _scheme.startswith("redis") else _prefix
+
+
+def prefixed(name: str) -> str:
+    """Return a queue's or exchange's name under `BROKER_PREFIX`."""
+    return _in_names + name
+
 
 # kombu loads a transport by its name, so neither side imports it. `broker_transport` would name one, too, but
 # not for long: when kombu changes to another node of a cluster it takes what it calls by the URL's scheme.
@@ -188,6 +225,7 @@ if _scheme.startswith("amqp"):
 elif _scheme.startswith("redis"):
     broker_url = _url
     broker_transport_options = {
+        "global_keyprefix": _prefix,
         # Redis gives an unacknowledged message back only after this many seconds: what a killed worker held
         # waits so long. It must exceed the longest wait between two tries, for a free process and the
         # longest run together (60 seconds each), or a task that is still held would run twice.
@@ -217,8 +255,11 @@ task_publish_retry_policy = {"max_retries": 2, "interval_start": 0, "interval_st
 # ---------------------------------------------------------------- queues
 
 # Only a topic exchange lets RabbitMQ delay a retry; with a direct one it would block a worker's slot.
-_exchange = Exchange("coinflow", type="topic")
-_dead_exchange = Exchange("coinflow.dead", type="topic")
+_exchange = Exchange(prefixed("coinflow"), type="topic")
+_dead_exchange = Exchange(prefixed("coinflow.dead"), type="topic")
+#: The queues of tasks, without `BROKER_PREFIX`.
+QUEUES = ("events", "fulfilment", "handlers", "recovery")
+_events, _fulfilment, _handlers, _recovery = map(prefixed, QUEUES)
 
 
 def _queue(name: str) -> Queue:
@@ -240,7 +281,7 @@ def _queue(name: str) -> Queue:
 
 #: What no task could take: crash loops, unknown tasks. Nothing consumes it; an operator looks at it.
 dead_queue = Queue(
-    "dead-letters",
+    prefixed("dead-letters"),
     _dead_exchange,
     routing_key="#",
     queue_arguments={
@@ -253,21 +294,23 @@ dead_queue = Queue(
 )
 #: The dead queue of earlier versions, without those arguments; what lies in it is moved.
 former_dead_queue = Queue("dead", _dead_exchange, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
-task_queues = [_queue("events"), _queue("fulfilment"), _queue("handlers"), _queue("recovery")]
-task_default_queue = "fulfilment"
+#: Where dead messages may lie as well. With a prefix it is another application's, or was this one's own.
+former_dead_queues = [Queue("dead-letters")] if BROKER_PREFIX else [former_dead_queue]
+task_queues = [_queue(prefixed(name)) for name in QUEUES]
+task_default_queue = _fulfilment
 task_default_exchange = _exchange.name
 task_default_exchange_type = "topic"
-task_default_routing_key = "fulfilment"
+task_default_routing_key = _fulfilment
 task_default_queue_type = "quorum"
 # A misspelt queue must be an error, not a queue that nobody reads.
 task_create_missing_queues = False
 task_routes = {
-    "tasks.intake.*": {"queue": "events"},
-    "tasks.fulfilment.*": {"queue": "fulfilment"},
+    "tasks.intake.*": {"queue": _events},
+    "tasks.fulfilment.*": {"queue": _fulfilment},
     # The merchant's own functions, which may be slow, stand in nobody's way but their own.
-    "tasks.handlers.*": {"queue": "handlers"},
-    "tasks.orders.*": {"queue": "handlers"},
-    "tasks.recovery.*": {"queue": "recovery"},
+    "tasks.handlers.*": {"queue": _handlers},
+    "tasks.orders.*": {"queue": _handlers},
+    "tasks.recovery.*": {"queue": _recovery},
 }
 broker_native_delayed_delivery_queue_type = "quorum"
 
@@ -312,6 +355,9 @@ worker_hijack_root_logger = False
 # Flower lives on these.
 worker_send_task_events = True
 task_send_sent_event = True
+event_exchange = prefixed("celeryev")
+event_queue_prefix = prefixed("celeryev")
+control_exchange = prefixed("celery")
 
 # ---------------------------------------------------------------- beat
 

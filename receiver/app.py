@@ -3,6 +3,7 @@
 import falcon.asgi
 from falcon.asgi import Request, Response
 
+from celeryconfig import application_marks
 from receiver.answers import ANSWERS, OF_THE_SERVERS
 from receiver.authentication import Authenticator
 from receiver.broker import Broker
@@ -50,4 +51,5 @@ def create_app(settings: Settings, broker: Broker) -> falcon.asgi.App[Request, R
 
 def get_app() -> falcon.asgi.App[Request, Response]:
     """Return the application that the environment describes; gunicorn's entry point."""
-    return create_app(Settings.load(), Broker())
+    settings = Settings.load()
+    return create_app(settings, Broker(application_marks(settings.validation_keys)))

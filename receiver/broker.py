@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from celery import Celery
 
-from celeryconfig import CONFIRM_TIMEOUT, INTAKE_TASK
+from celeryconfig import APPLICATION_HEADER, CONFIRM_TIMEOUT, INTAKE_TASK
 
 
 class Broker:
     """Speaks to the broker that `celeryconfig` names, by Celery's public API."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Sequence[str]) -> None:
+        self._headers = {APPLICATION_HEADER: ",".join(marks)}
         self._app = Celery("receiver", config_source="celeryconfig", set_as_current=False)
 
     def publish(self, events: Sequence[dict[str, str]]) -> None:
@@ -20,6 +21,7 @@ class Broker:
             args=[list(events)],
             # What logs and monitors show in place of the events, which hold personal data.
             argsrepr=f"<{len(events)} events>",
+            headers=self._headers,
             confirm_timeout=CONFIRM_TIMEOUT,
             # A confirm alone would also mean that no queue is there to take it.
             mandatory=True,

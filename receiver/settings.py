@@ -36,7 +36,6 @@ def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 class Settings(Environment):
     """What the receiver reads, each name as in the environment but `validation_keys` and `port`."""
 
-    #: The Webhook Validation Key; several during a rotation.
     validation_keys: Annotated[
         tuple[SecretStr, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_keys)
     ] = Field(validation_alias=AliasChoices("COINFLOW_VALIDATION_KEY", "COINFLOW_API_KEY"))

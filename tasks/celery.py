@@ -8,6 +8,7 @@ from celery import Celery, Task
 from celery.signals import setup_logging, worker_before_create_process
 from sqlalchemy import Engine
 
+from celeryconfig import APPLICATION_HEADER, application_marks
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.worker.price_list_watch import PriceListWatch
@@ -32,10 +33,13 @@ class Application(Celery):
             "tasks",
             config_source="celeryconfig",
             task_cls="tasks.worker.reliable_task:ReliableTask",
+            amqp="tasks.worker.delays:AMQP",
             control="tasks.worker.monitoring:Control",
             events="tasks.worker.monitoring:Events",
         )
         self._settings = settings
+        #: What its messages are marked with, and which marks it takes.
+        self.conf.application_marks = application_marks(settings.validation_keys)
         self._of_processes: dict[int, Collaborators] = {}
 
     @property
@@ -48,6 +52,14 @@ class Application(Celery):
             # Of two threads that come at once, both get the first one's.
             self._of_processes.setdefault(process, own)
         return self._of_processes[process]
+
+    def send_task(self, *arguments: Any, **options: Any) -> Any:
+        """Send a task, marked as this application's."""
+        headers = {
+            **(options.get("headers") or {}),
+            APPLICATION_HEADER: ",".join(self.conf.application_marks),
+        }
+        return super().send_task(*arguments, **{**options, "headers": headers})
 
     def connection(self, *arguments: Any, **options: Any) -> Any:
         """Return a connection with a heartbeat, so that Flower notices that the broker has fallen silent."""

@@ -14,6 +14,7 @@ from tests.services import SharedRabbitMQ
 _NAMES = (
     "ALLOW_EMBEDDED",
     "ALLOW_LOSSY_BROKER",
+    "BROKER_PREFIX",
     "BROKER_URL",
     "CATALOG_PATH",
     "CELERY_BROKER_READ_URL",

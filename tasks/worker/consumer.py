@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 from celery.worker.consumer import Consumer as CeleryConsumer
 
+from tasks.worker.applications import AnotherApplication, is_foreign
+
 _log = structlog.get_logger(__name__)
 
 
@@ -62,6 +64,8 @@ class Consumer(CeleryConsumer):
 
         def take_or_refuse(message: Any) -> None:
             try:
+                if is_foreign(message.headers, self.app.conf.application_marks):
+                    raise AnotherApplication  # noqa: TRY301  # refused as whatever no task can take
                 take(message)
             except (*self.connection_errors, *self.channel_errors):
                 raise

@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
-from kombu import Connection, Producer, Queue
+from kombu import Producer, Queue
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from celeryconfig import CONFIRM_TIMEOUT, dead_queue, former_dead_queue, task_queues
+from celeryconfig import BROKER_PREFIX, CONFIRM_TIMEOUT, QUEUES, dead_queue, former_dead_queues, task_queues
+from tasks.worker.applications import AnotherApplication, is_foreign, is_ours
 
 #: What a broker adds to a message's headers; without it the message counts as a new one.
 _ADDED = (
@@ -29,11 +30,12 @@ _ADDED = (
 #: What the broker's reasons are called that tell more than what is in the message.
 _BY_REASON = {"expired": "Expired", "maxlen": "QueueFull", "delivery_limit": "CrashLoop"}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_QUEUES = {queue.name: queue for queue in task_queues}
+#: By their names, with `BROKER_PREFIX` and without.
+_QUEUES = dict(zip(QUEUES, task_queues, strict=True)) | {queue.name: queue for queue in task_queues}
 
 
 class NotReplayable(Exception):
-    """The message came from no queue of ours, so there is nowhere to replay it to; it can be discarded."""
+    """The message is not ours, so there is nowhere to replay it to; it can be discarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class DeadMessage:
     message: Any
     #: The names of the tasks that this version has.
     known_tasks: Collection[str]
+    #: What this application's messages are marked with.
+    marks: Collection[str]
 
     @property
     def id(self) -> str:
@@ -82,6 +86,8 @@ class DeadMessage:
         """Why no task took it, in one word: the broker's reason, and where it was rejected, what is wrong."""
         if self.reason in _BY_REASON:
             return _BY_REASON[self.reason]
+        if self.is_foreign:
+            return AnotherApplication.__name__
         if self._content is None:
             return "Undecodable"
         if self.task is None:
@@ -89,6 +95,16 @@ class DeadMessage:
         if self.task not in self.known_tasks:
             return "UnknownTask"
         return "NotTaken"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another application sent it."""
+        return is_foreign(self._headers, self.marks)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it says that this application sent it."""
+        return is_ours(self._headers, self.marks)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -112,7 +128,9 @@ class DeadMessage:
         return self._body.decode(errors="replace")
 
     def check_replayable(self) -> None:
-        """Raise NotReplayable unless it came from a queue of ours."""
+        """Raise NotReplayable unless it is ours and came from a queue of ours."""
+        if self.is_foreign:
+            raise NotReplayable(f"Message {self.id} is another application's, which alone can replay it.")
         if self.queue not in _QUEUES:
             raise NotReplayable(f"Message {self.id} came from {self.queue!r}, no queue of ours; discard it.")
 
@@ -187,13 +205,13 @@ def dead_messages(app: Celery) -> Iterator[tuple[list[DeadMessage], Producer]]:
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(CONFIRM_TIMEOUT))
         producer = Producer(connection)
-        _empty_former(app, connection, producer)
+        _bring_home(app, producer)
         queue = dead_queue(connection.default_channel)
         queue.declare()
         held = []
         try:
             while message := queue.get(accept=app.conf.accept_content):
-                held.append(DeadMessage(message, app.tasks))
+                held.append(DeadMessage(message, app.tasks, app.conf.application_marks))
             # The broker's order changes with each look.
             yield sorted(held, key=lambda each: (each.died_at or _LONG_AGO, each.id)), producer
         finally:
@@ -204,11 +222,20 @@ def dead_messages(app: Celery) -> Iterator[tuple[list[DeadMessage], Producer]]:
                         each.message.requeue()
 
 
-def _empty_former(app: Celery, connection: Connection, producer: Producer) -> None:
-    """Move what an earlier version has left in its dead queue."""
-    # RabbitMQ closes a channel that asks for a queue that is not there.
-    with connection.channel() as channel, suppress(*connection.channel_errors):
-        former = former_dead_queue(channel)
-        former.queue_declare(passive=True)
-        while message := former.get(accept=app.conf.accept_content):
-            DeadMessage(message, app.tasks).move(producer, dead_queue)
+def _bring_home(app: Celery, producer: Producer) -> None:
+    """Move what of ours lies in another dead queue: an earlier version's, or one without `BROKER_PREFIX`."""
+    with app.connection_for_write(transport_options={"global_keyprefix": ""}) as connection:
+        for former in former_dead_queues:
+            # RabbitMQ closes a channel that asks for a queue that is not there.
+            with connection.channel() as channel, suppress(*connection.channel_errors):
+                queue = former(channel)
+                queue.queue_declare(passive=True)
+                others = []
+                while message := queue.get(accept=app.conf.accept_content):
+                    dead = DeadMessage(message, app.tasks, app.conf.application_marks)
+                    if dead.is_ours or not BROKER_PREFIX:
+                        dead.move(producer, dead_queue)
+                    else:
+                        others.append(message)
+                for message in reversed(others):
+                    message.requeue()

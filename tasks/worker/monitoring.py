@@ -9,6 +9,8 @@ from celery.events import EventDispatcher
 from kombu import Producer, Queue
 from kombu.pidbox import Mailbox as KombuMailbox
 
+from celeryconfig import prefixed
+
 
 class Dispatcher(EventDispatcher):
     """Sends monitors' events once: a worker that tried again without end would do nothing else."""
@@ -34,7 +36,13 @@ class Mailbox(KombuMailbox):
 
     def get_queue(self, hostname: str) -> Queue:
         """Return a queue that no other connection has."""
-        return super().get_queue(f"{hostname}.{uuid.uuid4()}")
+        return super().get_queue(prefixed(f"{hostname}.{uuid.uuid4()}"))
+
+    def get_reply_queue(self) -> Queue:
+        """Return the queue of whoever asks the workers."""
+        queue = super().get_reply_queue()
+        queue.name = prefixed(queue.name)
+        return queue
 
     def _publish(self, *arguments: Any, **options: Any) -> None:
         """Ask the workers over the connection on which they answer, instead of a second one."""

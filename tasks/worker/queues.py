@@ -3,12 +3,9 @@
 from typing import Any
 
 from celery import bootsteps
-from kombu.transport.native_delayed_delivery import (
-    bind_queue_to_native_delayed_delivery_exchange,
-    declare_native_delayed_delivery_exchanges_and_queues,
-)
 
 from celeryconfig import dead_queue, former_dead_queue, task_queues
+from tasks.worker.delays import declare_delays
 
 
 class Queues(bootsteps.StartStopStep):
@@ -24,8 +21,4 @@ class Queues(bootsteps.StartStopStep):
         if parent.connection.transport.driver_type != "redis":  # There nothing dies through an exchange.
             former_dead_queue(channel).unbind_from(dead_queue.exchange, dead_queue.routing_key)
         if parent.connection.transport.driver_type == "amqp":
-            declare_native_delayed_delivery_exchanges_and_queues(
-                parent.connection, parent.app.conf.broker_native_delayed_delivery_queue_type
-            )
-            for queue in task_queues:
-                bind_queue_to_native_delayed_delivery_exchange(parent.connection, queue)
+            declare_delays(parent.connection, parent.app.conf.broker_native_delayed_delivery_queue_type)
