@@ -10,8 +10,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import structlog
 from dotenv import load_dotenv
@@ -61,12 +62,27 @@ def _check_broker_url(url: SecretStr) -> SecretStr:
             raise ValueError(f"Celery would take {name} instead; unset that one")
     for address in url.get_secret_value().split(";"):
         parts = urlsplit(address)
+        _check_tls(parts.query)
         if url and (parts.scheme not in {"amqp", "amqps", "redis", "rediss"} or not parts.hostname):
             raise ValueError(
                 "expected amqp://, amqps://, redis:// or rediss:// with a host, several separated by ;, "
                 "or nothing at all"
             )
     return url
+
+
+#: What an address may say of TLS.
+_TLS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def _check_tls(query: str) -> None:
+    for name, value in parse_qsl(query):
+        if name.startswith("ssl_") and name not in _TLS:
+            raise ValueError(f"{name}: expected {', '.join(_TLS)}")
+        if name == _TLS[0] and value not in {"required", "none"}:
+            raise ValueError(f"{name}: expected required or none")
+        if name in _TLS[1:] and not Path(value).is_file():
+            raise ValueError(f"{name}: there is no file {value}")
 
 
 def _check_prefix(prefix: str) -> str:
@@ -238,6 +254,11 @@ else:
     broker_url = "embedded://"
     broker_transport = "tasks.embedded_broker.transport:Transport"
     broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
+
+if _scheme in {"amqps", "rediss"}:
+    # Whoever answers must prove to be the broker, unless the address says otherwise.
+    _said = dict(parse_qsl(urlsplit(_url.partition(";")[0]).query))
+    broker_use_ssl = {"ssl_cert_reqs": "required"} | {name: _said[name] for name in _TLS if name in _said}
 
 broker_connection_timeout = 3
 # Seconds: a connection that died without a word is noticed after two of these, by both ends.

@@ -3,6 +3,7 @@
 Celery loads it by name, in the receiver as well as in the worker.
 """
 
+import ssl
 from typing import Any
 
 from amqp.exceptions import MessageNacked, NotAllowed, RecoverableConnectionError
@@ -90,6 +91,18 @@ class Transport(pyamqp.Transport):
 
 
 class SSLTransport(pyamqp.SSLTransport):
-    """The transport of `amqps://`."""
+    """The transport of `amqps://`, whose server must prove to be the host of the address."""
 
     Connection = Connection
+    client: Any
+
+    def establish_connection(self) -> Any:
+        """Connect; unless the address says `ssl_cert_reqs=none`, to whom its certificate names alone."""
+        said = self.client.ssl if isinstance(self.client.ssl, dict) else {}
+        options = {name.removeprefix("ssl_"): value for name, value in said.items()}
+        is_verified = options.get("cert_reqs") not in {"none", ssl.CERT_NONE}
+        options["cert_reqs"] = ssl.CERT_REQUIRED if is_verified else ssl.CERT_NONE
+        # Another node of a cluster has another name.
+        options["server_hostname"] = self.client.hostname if is_verified else None
+        self.client.ssl = {name: value for name, value in options.items() if value is not None}
+        return super().establish_connection()

@@ -6,7 +6,7 @@ A machine without a server skips the tests that need it; with `CI` set, they fai
 from tests.services.certificates import Certificates, certificates
 from tests.services.postgres_server import postgres, postgres_database
 from tests.services.rabbitmq_cluster import RabbitMQCluster, rabbitmq_cluster
-from tests.services.rabbitmq_node import rabbitmq, rabbitmqctl
+from tests.services.rabbitmq_node import rabbitmq, rabbitmqctl, tls
 from tests.services.rabbitmq_shared import SharedRabbitMQ, VirtualHost
 from tests.services.redis_server import redis
 from tests.services.server import Server, answers, free_port, missing
@@ -27,4 +27,5 @@ __all__ = [
     "rabbitmq_cluster",
     "rabbitmqctl",
     "redis",
+    "tls",
 ]

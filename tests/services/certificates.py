@@ -5,6 +5,9 @@ from pathlib import Path
 
 import trustme
 
+#: Another address of this machine's, which a certificate for 127.0.0.1 does not name.
+OTHER_ADDRESS = "127.0.0.2"
+
 
 @dataclass(frozen=True)
 class Certificates:

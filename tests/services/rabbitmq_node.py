@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.services import rabbitmq_4
+from tests.services.certificates import OTHER_ADDRESS, Certificates
 from tests.services.server import Server, free_port, missing
 
 # Debian's commands on the path change to a user that can neither enter a test's folder nor read its cookie.
@@ -35,6 +36,19 @@ def rabbitmq(folder: Path, *settings: str) -> Iterator[Server]:
             yield server
         finally:
             server.stop(signal.SIGKILL)
+
+
+def tls(port: int, identity: Certificates) -> list[str]:
+    """Return settings by which a node speaks TLS at a port, too."""
+    return [
+        f"listeners.ssl.1 = 127.0.0.1:{port}",
+        f"listeners.ssl.2 = {OTHER_ADDRESS}:{port}",
+        f"ssl_options.cacertfile = {identity.authority}",
+        f"ssl_options.certfile = {identity.certificate}",
+        f"ssl_options.keyfile = {identity.key}",
+        "ssl_options.verify = verify_none",
+        "ssl_options.fail_if_no_peer_cert = false",
+    ]
 
 
 def check_name() -> None:
