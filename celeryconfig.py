@@ -172,7 +172,8 @@ class Environment(BaseSettings):
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ]
         rendering: list[structlog.types.Processor] = (
-            [structlog.dev.ConsoleRenderer()]
+            # Its own choice would show the values of local variables, personal data among them.
+            [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
             if self.log_format == "console"
             else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         )
