@@ -20,6 +20,9 @@ logger_class = Logger
 worker_class = "receiver.gunicorn_worker.Worker"
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
+# Nobody reads what a proxy says of the way that a request came by, so it cannot be wrong either: gunicorn would
+# refuse a delivery in which two of its headers contradict each other.
+forwarded_allow_ips = ""
 # Per process, and each may hold a body of MAX_BODY_BYTES. Two processes do not share connections evenly.
 worker_connections = 2000
 # Bytes and lines: plenty for Coinflow and a router before us. A Content-Length of more than the 4,300 digits

@@ -13,6 +13,19 @@ from tasks.coinflow.samples import sample, with_identity
 KEY = b"key-of-a-test"
 NEXT_KEY = b"next-key"
 PATH = "/webhooks/coinflow"
+#: What proxies say of the way that a request came by, and what contradicts itself.
+FORWARDED = {
+    "https and not": ("X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"),
+    "http and https": ("X-Forwarded-Proto: http", "X-Forwarded-Ssl: on"),
+    "twice": ("X-Forwarded-Proto: https", "X-Forwarded-Proto: http"),
+    "a list": ("X-Forwarded-Proto: https,http", "X-Forwarded-Protocol: ssl"),
+    "three ways": ("X-Forwarded-Protocol: ssl", "X-Forwarded-Proto: http", "X-Forwarded-Ssl: off"),
+    "an older way": ("X-Forwarded-Protocol: https", "X-Forwarded-Proto: https"),
+    "by the standard": ("Forwarded: proto=http;host=a, proto=https", "X-Forwarded-Proto: https"),
+    "nonsense": ("X-Forwarded-Proto: ", "X-Forwarded-Ssl: \xff", "X-Forwarded-For: a;b", "Forwarded: ==,;"),
+    "elsewhere": ("Script_Name: /elsewhere", "Script-Name: /there", "Path_Info: /healthz"),
+    "as other names": ("X-Forwarded-Host: a, b", "X-Forwarded-Port: 0", "X_Forwarded_Proto: https"),
+}
 #: 10,000 bytes that compress badly.
 LONG = "".join(chr(0x4E00 + (each * 7919) % 20_000) for each in range(3_334))
 
@@ -252,6 +265,8 @@ def _transfers() -> Iterator[Row]:
     yield _taken("chunked", lambda body: http(chunked(body), "Transfer-Encoding: chunked", length=None))
     yield _taken("question mark behind the path", lambda body: http(body, path=PATH + "?a=%00"))
     yield _taken("path with %2f", lambda body: http(body, path="/webhooks%2fcoinflow"))
+    for name, lines in FORWARDED.items():
+        yield Row(f"forwarded, {name}", [http(settled(f"forwarded, {name}"), *lines)], [200], None, "granted")
     pipelined = [settled(f"pipelined {each}") for each in (1, 2)]
     first = http(pipelined[0]).replace(b"Connection: close\r\n", b"")
     yield Row("pipelined 2", [first + http(pipelined[1])], [200, 200], None, "granted")
