@@ -7,23 +7,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-# honcho gives every child a session of its own and would let .env win over the environment, so
-# python-dotenv reads .env and honcho reads none. SIGTERM reaches this shell alone, Ctrl-C reaches
-# honcho as well; 130 and 143 are how honcho reports a stop that was asked for.
-define START
-trap : INT; trap "kill -TERM \$$honcho" TERM
-honcho --env /dev/null start --port "$${PORT:-8000}" web worker beat flower & honcho=$$!
-python -m tasks.cli.welcome $$honcho &
-while kill -0 $$honcho 2>/dev/null; do wait $$honcho; code=$$?; done
-case $$code in 130 | 143) exit 0 ;; *) exit $$code ;; esac
-endef
-export START
-
 run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
-	@mkdir -p var
-	@dotenv run --no-override python -m tasks.cli.welcome
-	@dotenv run --no-override honcho --env /dev/null start release
-	@exec dotenv run --no-override sh -c "$$START"
+	@exec python -m tasks.cli.run
 
 # A test that waits for processes leaves a third of a core idle, so three at a time keep two cores busy; those of a
 # file stay together, and the files in their order, because the long ones come first.

@@ -370,8 +370,8 @@ worker_prefetch_multiplier = 1
 # Otherwise a task goes on beside its redelivered copy after a lost connection.
 worker_cancel_long_running_tasks_on_connection_loss = True
 # Seconds in which running tasks may finish before a stop becomes cold; what was cut off is delivered again.
-# Celery sleeps through all of them whenever a task is running, so they are few: honcho kills after 5, Heroku
-# after 30.
+# Celery sleeps through all of them whenever a task is running, so they are few: `make run` kills after 5,
+# Heroku after 30.
 worker_soft_shutdown_timeout = 3
 worker_hijack_root_logger = False
 # Flower lives on these.

@@ -20,8 +20,8 @@ logger_class = Logger
 worker_class = "receiver.gunicorn_worker.Worker"
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
-# Nobody reads what a proxy says of the way that a request came by, so it cannot be wrong either: gunicorn would
-# refuse a delivery in which two of its headers contradict each other.
+# Nobody reads what a proxy says of the way that a request came by, so nothing can be wrong with it: gunicorn
+# would refuse a delivery in which two such headers contradict each other.
 forwarded_allow_ips = ""
 # Per process, and each may hold a body of MAX_BODY_BYTES. Two processes do not share connections evenly.
 worker_connections = 2000
@@ -35,7 +35,7 @@ keepalive = 95
 # A worker whose event loop stands still for so long is replaced.
 timeout = 30
 # Idle connections count, too, so every stop may take so long: as long as a request, and below the 5 seconds
-# that honcho leaves between SIGTERM and SIGKILL.
+# that `make run` leaves between SIGTERM and SIGKILL.
 graceful_timeout = 4
 # No socket for remote control in a process that faces the internet.
 control_socket_disable = True

@@ -7,20 +7,18 @@ to type goes through a shell. What cannot be run here, such as Heroku's, `tests/
 import os
 import re
 import shlex
-import shutil
 import signal
-import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.documents import PAGES, Command, commands, name_of
-from tests.services import answers, free_port
+from tests.make_run import Run, check_out
+from tests.services import answers
 from tests.stack import ROOT
 from tests.terminal import Terminal
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import wait_until
 
 README = ROOT / "README.md"
 
@@ -37,78 +35,18 @@ TYPED = sorted(
 )
 
 
-class Run:
-    """`make run` in a folder, with ports of its own and a mark on every process that it starts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.mark = f"TEST_RUN={uuid.uuid4()}"
-        self.ports = (free_port(), free_port())
-        names = ("PORT", "FLOWER_PORT", "TEST_RUN")
-        values = (*map(str, self.ports), self.mark.partition("=")[2])
-        self.environment = os.environ | dict(zip(names, values, strict=True))
-        self.environment.pop("PYTHON_DOTENV_DISABLED")
-        self.log = folder / "run.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                # The copy shares this environment, which its own make would take for outdated.
-                ["make", "--old-file", ".venv/installed", "run"],
-                cwd=folder,
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def ready(self) -> bool:
-        """Tell whether it has said that it is ready."""
-        assert self.process.poll() is None, self.log.read_text()
-        return "Ready." in self.log.read_text()
-
-    def shell(self, line: str) -> tuple[int, str]:
-        """Type a line in another terminal; return its exit code and what it printed."""
-        done = subprocess.run(
-            line,
-            shell=True,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout
-
-    def survivors(self) -> list[str]:
-        """Return the processes that `make run` has left behind."""
-        left = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if self.mark.encode() in (process / "environ").read_bytes():
-                    left.append((process / "cmdline").read_text().replace("\0", " "))
-            except OSError:
-                continue
-        return left
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("checkout")
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(
-        listed, cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.splitlines():
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    check_out(folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     run = Run(folder)
+    run.start()
     try:
         wait_until(run.ready, what="make run is ready")
         yield run
     finally:
-        if run.process.poll() is None:
-            os.killpg(run.process.pid, signal.SIGINT)
-            run.process.wait(timeout=PATIENCE)
+        run.stop()
 
 
 @pytest.fixture(scope="module")
