@@ -72,7 +72,7 @@ clean: ## Remove what was built; .env and the state under var/ stay
 	find receiver tasks tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 .env:
-	cp .env.example .env
+	umask 077; cp .env.example .env
 
 # What production needs and no more, so that what is missing there is missed here.
 .venv/installed: requirements.txt

@@ -8,6 +8,7 @@ from receiver.settings import Settings as ReceiverSettings
 from tasks.cli.ports import holder, is_taken
 from tasks.cli.processes import Processes
 from tasks.cli.welcome import greet
+from tasks.embedded_broker.private_file import close_to_others
 from tasks.settings import FlowerSettings
 
 _SERVING = ("web", "worker", "beat", "flower")
@@ -24,6 +25,8 @@ def main() -> int:
     if taken := [_complaint(name, port) for name, port in ports.items() if is_taken(port)]:
         raise SystemExit("\n".join(taken))
     commands = _procfile()
+    for path in (Path(".env"), Path("var")):
+        close_to_others(path)
     processes = Processes()
     code = processes.run({"release": commands["release"]})
     if code or processes.stopped:
@@ -47,6 +50,6 @@ def _procfile() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    # What is made from here on, in var/ as well, is for nobody else to read.
+    # What is made from here on, such as var/, is for nobody else to read.
     os.umask(0o077)
     raise SystemExit(main())

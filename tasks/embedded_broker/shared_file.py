@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import structlog
 
+from tasks.embedded_broker.private_file import make_private
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ class SharedFile:
     """
 
     def __init__(self, path: Path, schema: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path)
         self._path = path
         self._schema = schema
         self._mark = path.with_name(f"{path.name}.damaged")

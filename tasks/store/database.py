@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tasks.embedded_broker.private_file import make_private
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
 
 _log = structlog.get_logger(__name__)
@@ -51,7 +52,8 @@ def connect(url: str) -> Engine:
         event.listen(engine, "handle_error", _drop_stale)
         return engine
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _LOCK_TIMEOUT})
-    Path(engine.url.database or ".").parent.mkdir(parents=True, exist_ok=True)
+    if engine.url.database not in {None, "", ":memory:"}:
+        make_private(Path(str(engine.url.database)))
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", partial(_report_damage, Path(engine.url.database or "")))
