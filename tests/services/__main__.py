@@ -3,8 +3,9 @@
 import sys
 
 from tests.services import rabbitmq_4
+from tests.services.debian import Unavailable
 
 try:
     rabbitmq_4.build()
-except rabbitmq_4.Unavailable as reason:
+except Unavailable as reason:
     sys.exit(f"RabbitMQ 4 cannot be had here: {reason}")

@@ -4,22 +4,12 @@
 """
 
 import os
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
-from rich.console import Console
-
+from tests.services.debian import CACHE, Unavailable, trixie
 from tests.services.server import missing
 
 #: Outlives clones and `make clean`; some 230 MB. Delete it to build it anew.
-USR = (
-    Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    / "coinflow-webhooks"
-    / "trixie-rabbitmq-server"
-    / "usr"
-)
+USR = CACHE / "trixie-rabbitmq-server" / "usr"
 
 #: What a later RabbitMQ may take away is refused today.
 SETTINGS = tuple(
@@ -36,10 +26,6 @@ SETTINGS = tuple(
 #: For a node's first start only: one of 4.0 that refuses transient queues and starts again may look for some
 #: before it has loaded its table of queues, and ends. In a cluster it always does.
 FIRST_SETTING = "deprecated_features.permit.transient_nonexcl_queues = false\n"
-
-
-class Unavailable(Exception):
-    """Says why this machine cannot have the folder, and what would help."""
 
 
 def command() -> list[str]:
@@ -62,40 +48,11 @@ def build() -> None:
 
     """
     if os.geteuid() != 0:
-        raise Unavailable("only root can build and run it")
+        raise Unavailable("only root can run it")
     if USR.is_dir():
         return
-    if not (debootstrap := shutil.which("debootstrap")):
-        raise Unavailable("debootstrap is not installed (apt-get install debootstrap)")
-    Console(soft_wrap=True).print(f"Putting RabbitMQ 4 into {USR.parent}; it takes a minute or two, once.")
-    USR.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=USR.parent, prefix="building-") as name:
-        # Its mounts end with its namespace, however it ends, and it keeps the packages from starting servers.
-        done = subprocess.run(
-            [
-                *("unshare", "--mount", debootstrap, "--force-check-gpg"),
-                *("--variant=minbase", "--include=rabbitmq-server", "trixie", name, *_mirror()),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise Unavailable(f"debootstrap failed: {'; '.join(done.stdout.splitlines()[-2:])}")
+    with trixie("rabbitmq-server") as folder:
+        USR.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all; another build may have come first.
         if not USR.is_dir():
-            (Path(name) / "usr").rename(USR)
-
-
-def _mirror() -> list[str]:
-    """Return where this machine gets Debian's packages from; elsewhere debootstrap knows a place."""
-    if not (apt := shutil.which("apt-get")):
-        return []
-    done = subprocess.run(
-        [apt, "indextargets", "--format", "$(REPO_URI)", "Identifier: Packages", "Label: Debian"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    return [place for place in done.stdout.split() if place.startswith("http")][:1]
+            (folder / "usr").rename(USR)
