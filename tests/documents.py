@@ -51,7 +51,10 @@ class Command:
 
 def blocks(page: Path) -> Iterator[Block]:
     """Yield a page's blocks, those in lists too."""
-    text = page.read_text()
+    return _blocks(page.read_text())
+
+
+def _blocks(text: str) -> Iterator[Block]:
     end = 0
     for found in re.finditer(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE):
         indent, language, inside = found.groups()
@@ -71,6 +74,15 @@ def commands(page: Path) -> list[Command]:
             found[-1].shown = block.text
         previous = block.language
     return found
+
+
+def scripts(page: Path) -> dict[str, str]:
+    """Return the commands under each heading of a page, as one script to run in a shell."""
+    sections = re.split(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)[1:]
+    return {
+        heading: "\n".join(block.text for block in _blocks(text) if block.language == "sh")
+        for heading, text in zip(sections[::2], sections[1::2], strict=True)
+    }
 
 
 def prose(page: Path) -> str:

@@ -1,7 +1,6 @@
 """`make run` in a copy of the repository, as in a terminal of its own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import uuid
@@ -11,22 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.services import free_port
-from tests.stack import ROOT
 from tests.waiting import PATIENCE
 
 #: The copy shares this environment, which its own make would take for outdated.
 AS_IF_SET_UP = ("--old-file", ".venv/installed")
 MAKE_RUN = ("make", *AS_IF_SET_UP, "run")
-
-
-def check_out(folder: Path) -> None:
-    """Copy the repository as it is here, with what is not committed yet."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True)
-    for name in done.stdout.splitlines():
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
 
 
 class Run:

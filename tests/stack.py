@@ -30,6 +30,14 @@ def procfile(source: Path = ROOT) -> dict[str, str]:
     return {name: command.strip() for name, _, command in (line.partition(":") for line in lines if line)}
 
 
+def children(process: int) -> list[int]:
+    """Return the ids of a process's children."""
+    try:
+        return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
 class Stack:
     """Runs processes of a release's Procfile with state of its own in `folder`."""
 
@@ -101,12 +109,15 @@ class Stack:
 
     def start_process(self, name: str, arguments: str = "", *, known_as: str | None = None) -> None:
         """Start a process, with further arguments, without waiting for it."""
-        known_as = known_as or name
+        self.start_command(known_as or name, ["/bin/sh", "-c", f"{procfile(self._source)[name]} {arguments}"])
+
+    def start_command(self, known_as: str, command: list[str], environment: Mapping[str, str] = {}) -> None:
+        """Start any command as one of the stack's processes, without waiting for it."""
         with (self.folder / f"{known_as}.log").open("ab") as log:
             self.processes[known_as] = subprocess.Popen(
-                ["/bin/sh", "-c", f"{procfile(self._source)[name]} {arguments}"],
+                command,
                 cwd=self._app,
-                env=self.environment,
+                env=self.environment | dict(environment),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -155,13 +166,7 @@ class Stack:
 
     def children(self, name: str) -> list[int]:
         """Return the ids of what a process has started, such as gunicorn's workers."""
-        process = self.processes[name].pid
-        try:
-            return [
-                int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()
-            ]
-        except FileNotFoundError:
-            return []
+        return children(self.processes[name].pid)
 
     def restart_ended(self) -> None:
         """Start again what has ended, as an init would."""

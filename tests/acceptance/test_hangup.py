@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.make_run import AS_IF_SET_UP, MAKE_RUN, Run, check_out
+from tests.checkout import copy_checkout
+from tests.make_run import AS_IF_SET_UP, MAKE_RUN, Run
 from tests.services import answers
 from tests.stack import ROOT
 from tests.waiting import wait_until
@@ -56,7 +57,7 @@ class Window:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
-    check_out(tmp_path)
+    copy_checkout(tmp_path)
     run = Run(tmp_path)
     yield run
     for process in run.processes():

@@ -10,7 +10,8 @@ import pytest
 
 from tasks.embedded_broker.file import BrokerFile, QueueLimits
 from tasks.store.database import connect
-from tests.make_run import Run, check_out
+from tests.checkout import copy_checkout
+from tests.make_run import Run
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
@@ -100,7 +101,7 @@ def test_beats_schedule(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("existing", [False, True])
 def test_make_run(tmp_path: Path, *, existing: bool) -> None:
-    check_out(tmp_path)
+    copy_checkout(tmp_path)
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     private = [tmp_path / ".env", tmp_path / "var"]
     if existing:
