@@ -173,6 +173,20 @@ def check_alembic(arguments: list[str]) -> None:
     assert shlex.join(["alembic", *arguments]) in procfile()["release"]
 
 
+def check_apt_get(arguments: list[str]) -> None:
+    command, *packages = arguments
+    assert command == "install"
+    assert all(f"({package})" in (ROOT / ".ci" / "run").read_text() for package in packages)
+
+
+def check_cp(arguments: list[str]) -> None:
+    assert (ROOT / arguments[0]).is_file(), arguments
+
+
+def check_nginx(arguments: list[str]) -> None:
+    assert arguments in (["-t"], ["-s", "reload"])
+
+
 def check_git(arguments: list[str]) -> None:
     assert arguments == ["push", "heroku", "main"]
 
@@ -203,10 +217,13 @@ def check_heroku(arguments: list[str]) -> None:
 
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "alembic": check_alembic,
+    "apt-get": check_apt_get,
     "coinflowctl": check_coinflowctl,
+    "cp": check_cp,
     "git": check_git,
     "heroku": check_heroku,
     "make": check_make,
+    "nginx": check_nginx,
     "pip": check_pip,
     "pytest": check_pytest,
     "python": check_python,
