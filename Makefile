@@ -37,6 +37,9 @@ test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the
 	TEST_RABBITMQ=$${four:-own} pytest tests/acceptance -m cluster || code=1; \
 	exit $$code
 
+test-deployments: .venv/developed ## Follow the page of systemd on a machine of its own
+	$(PYTEST) tests/acceptance -m deployment
+
 fuzz: .venv/developed ## Send a million odd requests; CASES=1000 SEED=7 for others
 	python -m tests.fuzz $(or $(CASES),1000000) $(or $(SEED),1)
 

@@ -20,6 +20,8 @@ from tests.stack import ROOT, procfile
 from tests.variables import ALL
 
 KINDS = {"tutorial", "how-to", "reference", "explanation"}
+#: Pages that a test follows on a machine or an image of its own: `make test-deployments`.
+FOLLOWED = {ROOT / "docs" / "how-to" / name for name in ("deploy-systemd.md",)}
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
@@ -101,7 +103,7 @@ def test_every_test_that_is_named_is_there(page: Path) -> None:
 # ---------------------------------------------------------------- commands
 
 
-@each_page
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in FOLLOWED], ids=name_of)
 def test_every_command_names_what_is_there(page: Path) -> None:
     for command in commands(page):
         program, *arguments = words(command.line)
