@@ -37,7 +37,7 @@ test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the
 	TEST_RABBITMQ=$${four:-own} pytest tests/acceptance -m cluster || code=1; \
 	exit $$code
 
-test-deployments: .venv/developed ## Follow the page of systemd on a machine of its own
+test-deployments: .venv/developed ## Follow the pages of systemd and containers, on machines and images of their own
 	$(PYTEST) tests/acceptance -m deployment
 
 fuzz: .venv/developed ## Send a million odd requests; CASES=1000 SEED=7 for others

@@ -21,7 +21,7 @@ from tests.variables import ALL
 
 KINDS = {"tutorial", "how-to", "reference", "explanation"}
 #: Pages that a test follows on a machine or an image of its own: `make test-deployments`.
-FOLLOWED = {ROOT / "docs" / "how-to" / name for name in ("deploy-systemd.md",)}
+FOLLOWED = {ROOT / "docs" / "how-to" / name for name in ("deploy-systemd.md", "deploy-container.md")}
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
