@@ -16,7 +16,8 @@ from tasks.store.actions import Operator
 from tasks.store.operations import announce
 from tasks.store.states import ActionKind, RunState
 from tasks.worker.dead_messages import DeadMessage, NotReplayable, dead_messages
-from tasks.worker.retries import Kind, kind
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 
 #: Characters of a message's body that are shown.
 _SHOWN = 4000

@@ -32,7 +32,8 @@ from tasks.store.runs import DEADLINE
 from tasks.store.states import RunState
 from tasks.store.views import letters as views
 from tasks.store.views.letters import Letter, LetterFilter, LetterStory, letter_number
-from tasks.worker.retries import Kind, kind
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 
 #: Letters per transaction and message when many are replayed.
 _GROUP = 500

@@ -4,8 +4,9 @@ from typing import Any
 
 import structlog
 
+from tasks.worker.kinds import Kind
 from tasks.worker.reliable_task import ReliableTask
-from tasks.worker.retries import GiveUp, Kind, RetryIn, kind
+from tasks.worker.retries import GiveUp, RetryIn, kind
 
 _log = structlog.get_logger(__name__)
 

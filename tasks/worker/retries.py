@@ -3,38 +3,26 @@
 What waits for the database stays with its worker, unacknowledged (`tasks/worker/holding.py`). A merchant's
 handler may wait for anything, and must not keep others from running: its retry is a message that waits in the
 broker.
+
+Which error is which is looked up: `tasks/worker/sqlstates.py`, `tasks/worker/broker_errors.py`.
 """
 
 import random
 import sqlite3
 from dataclasses import dataclass
-from enum import Enum, auto
 
-import amqp.exceptions
-import kombu.exceptions
 import psycopg
-import redis.exceptions
 import sqlalchemy.exc
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.time import get_exponential_backoff_interval
 
 from tasks.embedded_broker.sqlite_damage import is_damage
 from tasks.errors import PermanentError, TransientError
+from tasks.worker import broker_errors, sqlstates
+from tasks.worker.kinds import Kind
 
-
-class Kind(Enum):
-    """What an error means for another try."""
-
-    #: It passes by itself: tried again without end, because an outage is no reason to give up.
-    TRANSIENT = auto()
-    #: It would be the same next time: a dead letter at once.
-    PERMANENT = auto()
-    #: Nobody foresaw it: tried again UNEXPECTED_TRIES times, then a dead letter.
-    UNEXPECTED = auto()
-
-
-#: Connections, locks, time-outs, serialization, servers that start, stop, are full or read-only.
-TRANSIENT: tuple[type[Exception], ...] = (
+#: Connections, locks, time-outs: what is said without an SQLSTATE.
+_TRANSIENT: tuple[type[Exception], ...] = (
     TransientError,
     ConnectionError,
     TimeoutError,
@@ -44,22 +32,7 @@ TRANSIENT: tuple[type[Exception], ...] = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     sqlite3.OperationalError,
-    kombu.exceptions.OperationalError,
-    amqp.exceptions.RecoverableConnectionError,
-    amqp.exceptions.RecoverableChannelError,
-    amqp.exceptions.MessageNacked,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
 )
-#: What PostgreSQL's SQLSTATE says more exactly than the exception's class, and no event is to blame for: a
-#: server that turned read-only, a transaction that idled or lasted too long, rights that are not given yet or
-#: were taken (hosted plans take INSERT from a database that has outgrown them), tables or columns that the
-#: release step has not made yet, pages that cannot be read.
-TRANSIENT_STATES = frozenset({"25006", "25P03", "25P04", "42501", "42P01", "42703", "XX001", "XX002"})
-#: And a class of states that never passes, although psycopg calls it operational: a program limit exceeded.
-UNEXPECTED_STATES = ("54",)
 
 #: How often an unexpected error is tried again before it becomes a dead letter.
 UNEXPECTED_TRIES = 5
@@ -113,12 +86,10 @@ def kind(error: Exception) -> Kind:
     if cause is not error and cause is not None and isinstance(cause.__context__, SoftTimeLimitExceeded):
         # Nor for a database that hung until the time limit; what the driver says after it varies.
         return Kind.TRANSIENT
-    state = str(getattr(cause, "sqlstate", None) or "")
-    if state.startswith(UNEXPECTED_STATES):
-        return Kind.UNEXPECTED
-    if state in TRANSIENT_STATES or isinstance(error, TRANSIENT):
-        return Kind.TRANSIENT
-    return Kind.UNEXPECTED
+    decision = sqlstates.decision(getattr(cause, "sqlstate", None) or "") or broker_errors.decision(error)
+    if decision:
+        return decision.kind
+    return Kind.TRANSIENT if isinstance(error, _TRANSIENT) else Kind.UNEXPECTED
 
 
 def backoff(tries: int) -> int:

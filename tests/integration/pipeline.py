@@ -14,7 +14,8 @@ from tasks.pipeline.intake import store
 from tasks.store.fulfilment import fulfil
 from tasks.store.price_lists import accept
 from tasks.store.schema import handler_runs
-from tasks.worker.retries import TRANSIENT
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 from tests.packets import change
 
 
@@ -48,7 +49,9 @@ def persist(step: Callable[[], None]) -> None:
     while True:
         try:
             step()
-        except TRANSIENT:
+        except Exception as error:
+            if kind(error) is not Kind.TRANSIENT:
+                raise
             continue
         return
 

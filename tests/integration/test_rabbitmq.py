@@ -10,7 +10,8 @@ from kombu import Connection, Exchange, Producer, Queue
 import celeryconfig  # noqa: F401  # names the transport
 from tasks.embedded_broker.mandatory import Unroutable
 from tasks.transports.rabbitmq import STALL_TIMEOUT
-from tasks.worker.retries import Kind, kind
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 from tests.chaos.proxy import Proxy
 from tests.services import SharedRabbitMQ, VirtualHost, rabbitmqctl
 from tests.waiting import wait_until

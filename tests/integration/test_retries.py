@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 
 from tasks.errors import PermanentError, PriceMismatch, TransientError
 from tasks.settings import Settings
-from tasks.worker.retries import Kind, kind
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 from tests.chaos.proxy import Proxy
 from tests.engines import connected
 from tests.services import postgres_database
@@ -174,7 +175,7 @@ def test_what_ails_a_sqlite_file_is_transient(tmp_path: Path, fault: str) -> Non
         (psycopg.errors.AdminShutdown(), Kind.TRANSIENT),
         (kombu.exceptions.OperationalError(), Kind.TRANSIENT),
         (amqp.exceptions.ConnectionForced(), Kind.TRANSIENT),
-        (amqp.exceptions.AccessRefused(), Kind.UNEXPECTED),
+        (amqp.exceptions.AccessRefused(), Kind.TRANSIENT),
         (amqp.exceptions.RecoverableConnectionError(), Kind.TRANSIENT),
         (amqp.exceptions.MessageNacked(), Kind.TRANSIENT),
         (redis.exceptions.ConnectionError(), Kind.TRANSIENT),

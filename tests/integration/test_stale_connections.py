@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from tasks.worker.retries import Kind, kind
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 from tests.engines import connected
 from tests.services import Server, free_port, postgres, postgres_database
 from tests.waiting import wait_until
@@ -78,7 +79,10 @@ def administrator() -> Iterator[str]:
 
 @pytest.fixture
 def place(administrator: str) -> Iterator[Place]:
-    with postgres_database(administrator) as url, psycopg.connect(url, autocommit=True) as connection:
+    with (
+        postgres_database(administrator) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
         place = Place(url, connection)
         try:
             place.execute("CREATE TABLE things (id INTEGER PRIMARY KEY)")

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from tasks.embedded_broker import file as broker_file
 from tasks.embedded_broker.file import BrokerFile
 from tasks.embedded_broker.shared_file import FileDamaged
-from tasks.worker.retries import Kind, kind
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 from tests.engines import connected
 from tests.integration.work_queue import DEAD_QUEUE, WORK, embedded, publish
 from tests.services import missing
