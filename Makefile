@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-servers fuzz bench chaos lint audit lock clean
+.PHONY: help run test coverage test-servers test-poolers fuzz bench chaos lint audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,11 @@ test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the
 
 test-deployments: .venv/developed ## Follow the pages of systemd and containers, on machines and images of their own
 	$(PYTEST) tests/acceptance -m deployment
+# Those that use PostgreSQL have it in their names. A pooler refuses what it does not know, or drops it.
+test-poolers: .venv/developed ## Run the tests of PostgreSQL through PgBouncer
+	@code=0; for pooler in strict ignoring; do echo "Through PgBouncer ($$pooler):"; \
+		TEST_DATABASE_POOLER=$$pooler $(PYTEST) tests/integration -k PostgreSQL || code=1; \
+	done; exit $$code
 
 fuzz: .venv/developed ## Send a million odd requests; CASES=1000 SEED=7 for others
 	python -m tests.fuzz $(or $(CASES),1000000) $(or $(SEED),1)

@@ -47,7 +47,9 @@ class Application(Celery):
         """What belongs to this process: made at first use, so that no two share a connection."""
         process = os.getpid()
         if process not in self._of_processes:
-            engine = connect(self._settings.database_url.get_secret_value())
+            engine = connect(
+                self._settings.database_url.get_secret_value(), pooler=self._settings.database_pooler
+            )
             own = Collaborators(self._settings, engine)
             # Of two threads that come at once, both get the first one's.
             self._of_processes.setdefault(process, own)

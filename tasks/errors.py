@@ -20,6 +20,10 @@ class PriceListUnusable(TransientError):
     """Run `coinflowctl catalog apply`: no price list was ever accepted, or this version cannot read it."""
 
 
+class SearchPathDropped(TransientError):
+    """Do what the message says: a pooler drops the `search_path` of `DATABASE_URL`, so nothing is written."""
+
+
 class PermanentError(Exception):
     """Nothing was granted; mend what the message names, then replay the dead letter."""
 

@@ -66,6 +66,8 @@ class Settings(Environment):
     database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] = Field(
         default=SecretStr("sqlite:///var/coinflow.sqlite3"), validate_default=True
     )
+    #: A pooler in transaction mode, such as PgBouncer, lies before PostgreSQL.
+    database_pooler: bool = False
     catalog_path: Path = Path("catalog.toml")
     #: An ISO 4217 code: of amounts that name no currency.
     default_currency: Annotated[str, BeforeValidator(_upper), AfterValidator(_check_currency)] = "USD"

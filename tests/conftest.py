@@ -26,6 +26,7 @@ _NAMES = (
     "COINFLOW_REQUIRE_SIGNATURE",
     "COINFLOW_SIGNATURE_TOLERANCE",
     "COINFLOW_VALIDATION_KEY",
+    "DATABASE_POOLER",
     "DATABASE_URL",
     "DEFAULT_CURRENCY",
     "EMBEDDED_BROKER_PATH",
@@ -52,6 +53,10 @@ structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
 for _name in _NAMES:
     os.environ.pop(_name, None)
+
+# The tests' databases lie behind a pooler then.
+if os.environ.get("TEST_DATABASE_POOLER"):
+    os.environ["DATABASE_POOLER"] = "true"
 
 # The tests start more than a hundred processes: what one of them has compiled is there for the next.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from tasks.cli.visible import visible, visible_lines
-from tasks.errors import PriceListUnusable
+from tasks.errors import TransientError
 from tasks.settings import Settings
 from tasks.store.database import connect
 
@@ -31,10 +31,11 @@ def database() -> Iterator[Connection]:
 @contextmanager
 def transactions() -> Iterator[Engine]:
     """Open the event log and ledger; a fault becomes one line that says what to do."""
-    engine = connect(Settings.load().database_url.get_secret_value())
+    settings = Settings.load()
+    engine = connect(settings.database_url.get_secret_value(), pooler=settings.database_pooler)
     try:
         yield engine
-    except PriceListUnusable as error:
+    except TransientError as error:
         raise click.ClickException(str(error)) from None
     except (ProgrammingError, OperationalError) as error:
         raise click.ClickException(

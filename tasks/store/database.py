@@ -13,45 +13,26 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks.embedded_broker.private_file import make_private
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
+from tasks.store.postgresql import connect_to_postgresql
 
 _log = structlog.get_logger(__name__)
 
 #: Seconds that a statement waits for another writer before it fails as transient.
 _LOCK_TIMEOUT = 10
-#: Beginnings of SQLSTATEs (PostgreSQL's appendix A) that a session is told because of what it took over when
-#: it began, or of what has become of its server. It may hear the same for good, and a new one need not:
-_STALE_STATES = (
-    # the connection failed; a pooler may say so and keep its own end open
-    "08",
-    # read-only: a default of the server, the database or the role, which a session takes over when it begins
-    "25006",
-    # who the session is: a role that was changed
-    "28",
-    # a role that was dropped and made again is another one than the session's; settings of a role, too
-    "42501",
-    # tables are looked for along the search path, another such setting
-    "42P01",
-    # an administrator, a crash, a start or a time limit ends sessions
-    "57P",
-)
 
 
-def connect(url: str) -> Engine:
+def connect(
+    url: str, *, pooler: bool = False, connections: int = 1, lock_timeout: int = _LOCK_TIMEOUT
+) -> Engine:
     """Return an engine whose transactions serialise writers and survive a loss of power.
 
-    Its errors hide the statements' parameters, which hold personal data and end up in logs.
+    On PostgreSQL it has so many `connections` at most, one where its process does one thing at a time; behind
+    a `pooler` none of them leaves anything with the server. `lock_timeout` is in seconds. Its errors hide the
+    statements' parameters, which hold personal data and end up in logs.
     """
     if not url.startswith("sqlite"):
-        engine = create_engine(
-            url,
-            hide_parameters=True,
-            # A connection that died while idle is replaced instead of failing the next task.
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": 5, "options": f"-c lock_timeout={_LOCK_TIMEOUT}s"},
-        )
-        event.listen(engine, "handle_error", _drop_stale)
-        return engine
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _LOCK_TIMEOUT})
+        return connect_to_postgresql(url, pooler=pooler, connections=connections, lock_timeout=lock_timeout)
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": lock_timeout})
     if engine.url.database not in {None, "", ":memory:"}:
         make_private(Path(str(engine.url.database)))
     event.listen(engine, "connect", _prepare_sqlite)
@@ -74,16 +55,6 @@ def insert_missing(connection: Connection, table: Table, rows: list[dict[str, ob
     """Insert the rows whose unique key is not there yet; the others stay as they are."""
     if rows:
         connection.execute(_insert_missing(connection.dialect.name, table), rows)
-
-
-def _drop_stale(context: ExceptionContext) -> None:
-    """Let go of every connection that this process has made so far, if one of them is stale."""
-    error = context.original_exception
-    state = getattr(error, "sqlstate", None) or ""
-    if state.startswith(_STALE_STATES):
-        context.is_disconnect = True
-        # These states' messages name tables and roles, never values.
-        _log.warning("database.connections_dropped", sqlstate=state, reason=str(error).partition("\n")[0])
 
 
 def _report_damage(path: Path, context: ExceptionContext) -> None:

@@ -91,7 +91,7 @@ def main(occasion: str, by: str, file: Path) -> int:
     settings = Settings.load()
     settings.configure_logs()
     content = sys.stdin.buffer.read().decode()
-    engine = connect(settings.database_url.get_secret_value())
+    engine = connect(settings.database_url.get_secret_value(), pooler=settings.database_pooler)
     try:
         (begin if occasion == START else take)(engine, content, file, by)
     except PriceListError as fault:

@@ -38,7 +38,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[str]:
     """Return the name of a migrated database to copy."""
-    with postgres_database() as url:
+    # A pooler would keep a connection to it, and nobody may look at what is copied.
+    with postgres_database(pooler="") as url:
         migrate(url)
         yield str(make_url(url).database)
 

@@ -14,7 +14,10 @@ from tasks.store.schema import ledger_entries, payments, wallets
 from tests.integration.commands import read
 from tests.integration.pipeline import delivery, reprice, run, take_in
 from tests.releases import UNRESOLVED, check_out
+from tests.services.postgres_server import POOLER
 from tests.stack import ROOT
+
+pytestmark = pytest.mark.skipif(bool(POOLER), reason="the former release cannot use a pooler")
 
 PAYIN = {"event_type": "Crypto Payin Funds Received"}
 OPENED = {"event_type": "Card Payment Chargeback Opened"}

@@ -21,7 +21,6 @@ from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import Entry, Grant, GrantStatus
 from tasks.payments.wallet import wallet_key
 from tasks.settings import Settings
-from tasks.store.database import connect
 from tasks.store.ledger import append, held_grants
 from tasks.store.migrations.steps import BATCH, transaction
 from tasks.store.schema import (
@@ -34,6 +33,7 @@ from tasks.store.schema import (
     resolutions,
     wallets,
 )
+from tests.engines import connected
 from tests.services import postgres_database
 from tests.stack import ROOT
 
@@ -72,9 +72,7 @@ def empty(
             if request.param == "PostgreSQL":
                 url = servers.enter_context(postgres_database())
             monkeypatch.setenv("DATABASE_URL", url)
-            engine = connect(Settings.load().database_url.get_secret_value())
-            servers.callback(engine.dispose)
-            return engine
+            return servers.enter_context(connected(Settings.load().database_url.get_secret_value()))
 
         yield make
 

@@ -80,7 +80,7 @@ def administrator() -> Iterator[str]:
 @pytest.fixture
 def place(administrator: str) -> Iterator[Place]:
     with (
-        postgres_database(administrator) as url,
+        postgres_database(administrator, pooler="") as url,
         psycopg.connect(url, autocommit=True) as connection,
     ):
         place = Place(url, connection)

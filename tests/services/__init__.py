@@ -4,6 +4,7 @@ A machine without a server skips the tests that need it; with `CI` set, they fai
 """
 
 from tests.services.certificates import Certificates, certificates
+from tests.services.pgbouncer import pgbouncer
 from tests.services.postgres_server import postgres, postgres_database
 from tests.services.rabbitmq_cluster import RabbitMQCluster, rabbitmq_cluster
 from tests.services.rabbitmq_node import rabbitmq, rabbitmqctl, tls
@@ -21,6 +22,7 @@ __all__ = [
     "certificates",
     "free_port",
     "missing",
+    "pgbouncer",
     "postgres",
     "postgres_database",
     "rabbitmq",

@@ -7,16 +7,21 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
 from sqlalchemy import make_url
 
+from tests.services.certificates import Certificates
+from tests.services.pgbouncer import IGNORING, pgbouncer
 from tests.services.server import Server, free_port, missing
 
 #: A PostgreSQL server on which the tests may create databases of their own.
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+#: Where it is set, the tests' databases are reached through a pooler with these settings.
+POOLERS: dict[str, tuple[str, ...]] = {"strict": (), "ignoring": (IGNORING,)}
+POOLER = os.environ.get("TEST_DATABASE_POOLER", "")
 
 
 def _postgres_answers(port: int) -> bool:
@@ -29,8 +34,11 @@ def _postgres_answers(port: int) -> bool:
 
 
 @contextmanager
-def postgres() -> Iterator[Server]:
-    """Run a PostgreSQL server of its own, with the database `postgres` of the user `postgres`."""
+def postgres(*settings: str, tls: Certificates | None = None) -> Iterator[Server]:
+    """Run a PostgreSQL server of its own, with the database `postgres` of the user `postgres`.
+
+    `settings` are parameters of its own, such as `max_connections=8`.
+    """
     places = os.pathsep.join([*map(str, Path("/usr/lib/postgresql").glob("*/bin")), os.environ["PATH"]])
     initdb = shutil.which("initdb", path=places) or missing("PostgreSQL's initdb is not installed")
     # It refuses to run as root; tests' folders are closed to other users.
@@ -45,9 +53,22 @@ def postgres() -> Iterator[Server]:
             capture_output=True,
             user=user,
         )
+        if tls:
+            settings += ("ssl=on", *_certified(tls, data, user))
         port = free_port()
         server = Server(
-            [str(Path(initdb).with_name("postgres")), "-D", str(data), "-p", str(port), "-k", str(folder)],
+            [
+                *(
+                    str(Path(initdb).with_name("postgres")),
+                    "-D",
+                    str(data),
+                    "-p",
+                    str(port),
+                    "-k",
+                    str(folder),
+                ),
+                *(word for setting in settings for word in ("-c", setting)),
+            ],
             port,
             folder / "log",
             ready=_postgres_answers,
@@ -62,19 +83,38 @@ def postgres() -> Iterator[Server]:
             server.stop()
 
 
+def _certified(tls: Certificates, data: Path, user: str | None) -> Iterator[str]:
+    """Give the server copies that are its user's own; it accepts no other key."""
+    for setting, file in (("ssl_cert_file", tls.certificate), ("ssl_key_file", tls.key)):
+        copy = Path(shutil.copy2(file, data))
+        if user:
+            shutil.chown(copy, user)
+        yield f"{setting}={copy}"
+
+
 @contextmanager
-def postgres_database(server: str = POSTGRES, *, template: str = "template1") -> Iterator[str]:
-    """Make a database on a server, a copy of another one's, and drop it afterwards; yield its URL."""
+def postgres_database(
+    server: str = POSTGRES, *, template: str = "template1", options: str = "", pooler: str = POOLER
+) -> Iterator[str]:
+    """Make a database on a server, a copy of another one's, and drop it afterwards; yield its URL.
+
+    `options` are those of CREATE DATABASE. `pooler` names one of POOLERS that is reached in its stead,
+    with more connections than any test wants at once.
+    """
     name = f"coinflow_test_{uuid.uuid4().hex[:12]}"
     try:
         connection = psycopg.connect(server, autocommit=True, connect_timeout=5)
     except psycopg.OperationalError as error:
         missing(f"PostgreSQL cannot be reached at {make_url(server)!r}: {error}")
     with connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {options}'.encode())
         # Nobody pulls this server's plug: a commit need not wait for the disk.
         connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+        url = make_url(server).set(database=name).render_as_string(hide_password=False)
         try:
-            yield make_url(server).set(database=name).render_as_string(hide_password=False)
+            with ExitStack() as poolers:
+                if pooler:
+                    url = poolers.enter_context(pgbouncer(url, *POOLERS[pooler], servers=30))
+                yield url
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -1,4 +1,4 @@
-"""Alembic's environment: migrates the database that the tasks use."""
+"""Alembic's environment: migrates the database that the tasks use, one release at a time."""
 
 import sqlite3
 
@@ -7,10 +7,9 @@ from sqlalchemy import event
 
 from tasks.settings import Settings
 from tasks.store.database import connect
+from tasks.store.migrations.steps import LOCK_TIMEOUT, bound_locks
+from tasks.store.migrations.turn import turn
 from tasks.store.schema import metadata
-
-#: What a statement waits for a lock: whoever comes after it waits as long. The release can be repeated.
-_LOCK_TIMEOUT = "3s"
 
 
 def _allow_rebuilds(connection: sqlite3.Connection, _record: object) -> None:
@@ -18,14 +17,17 @@ def _allow_rebuilds(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
-engine = connect(Settings.load().database_url.get_secret_value())
+settings = Settings.load()
+url = settings.database_url.get_secret_value()
+# Whether a pooler is there or not: what a migration executes once gains nothing from being prepared.
+engine = connect(url, pooler=True, connections=2, lock_timeout=LOCK_TIMEOUT)
 if engine.dialect.name == "sqlite":
     event.listen(engine, "connect", _allow_rebuilds)
+else:
+    event.listen(engine, "before_cursor_execute", bound_locks, retval=True)
 try:
-    with engine.connect() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
-            connection.commit()
+    # Whoever waited for its turn finds done what the one before has done.
+    with turn(engine), engine.connect() as connection:
         # Each migration ends its own transaction, for some do their work in several.
         context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
         with context.begin_transaction():

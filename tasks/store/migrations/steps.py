@@ -8,16 +8,21 @@ a migration is one transaction, all or nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from psycopg.pq import TransactionStatus
 
 from tasks.store.triggers import LIFTED, refuse
 
 #: Rows that one transaction of a back-fill changes.
 BATCH = 5_000
-#: How long an index that is made concurrently may wait for transactions that are older than it.
-_INDEX_TIMEOUT = "10min"
+#: Seconds that a statement waits for a lock: whoever comes after it waits as long. A release can be repeated.
+LOCK_TIMEOUT = 3
+#: Beginnings of statements that take locks which others wait behind.
+_LOCKING = ("ALTER", "CREATE", "DROP")
+_BOUND = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
 
 
 @contextmanager
@@ -43,6 +48,7 @@ def transaction(*, lifting: str | None = None) -> Iterator[None]:
         return
     op.execute("BEGIN")
     try:
+        op.execute(_BOUND)
         if lifting:
             op.execute(f"SET LOCAL {LIFTED} = '{lifting}'")
         yield
@@ -50,6 +56,26 @@ def transaction(*, lifting: str | None = None) -> Iterator[None]:
         op.execute("ROLLBACK")
         raise
     op.execute("COMMIT")
+
+
+def bound_locks(  # SQLAlchemy's signature
+    connection: sa.Connection,
+    cursor: Any,
+    statement: str,
+    parameters: Any,
+    _context: object,
+    _many: bool,  # noqa: FBT001  # by position
+) -> tuple[str, Any]:
+    """Return a statement that is a transaction of its own on PostgreSQL with what bounds its wait for locks.
+
+    Not as a setting of the session, which a pooler would hand on to the shop. An index that is made
+    concurrently waits for older transactions, which may take long, and holds nobody up.
+    """
+    alone = cursor.connection.info.transaction_status == TransactionStatus.IDLE
+    is_own = alone and connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if is_own and statement.lstrip().startswith(_LOCKING) and "CONCURRENTLY" not in statement:
+        statement = f"{_BOUND}; {statement}"
+    return statement, parameters
 
 
 def is_sqlite() -> bool:
@@ -140,8 +166,6 @@ def create_index(name: str, table: str, *columns: str, where: str | None = None)
     cut_off = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid"
     if op.get_bind().scalar(sa.text(cut_off), {"name": name}):
         op.drop_index(name, table, postgresql_concurrently=True)
-    timeout = op.get_bind().scalar(sa.text("SELECT current_setting('lock_timeout')"))
-    op.execute(f"SET lock_timeout = '{_INDEX_TIMEOUT}'")
     op.create_index(
         name,
         table,
@@ -150,7 +174,6 @@ def create_index(name: str, table: str, *columns: str, where: str | None = None)
         postgresql_where=condition,
         if_not_exists=True,
     )
-    op.execute(f"SET lock_timeout = '{timeout}'")
 
 
 def batches(table: str, key: str) -> Iterator[dict[str, object]]:

@@ -1,0 +1,90 @@
+"""How many connections to PostgreSQL the running product has."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from tests.services import postgres_database
+from tests.services.postgres_server import POSTGRES
+from tests.stack import Stack
+from tests.waiting import wait_until
+
+CHILDREN = 3
+PAYMENTS = 60
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with postgres_database(pooler="") as url, Stack(tmp_path, {"DATABASE_URL": url}) as stack:
+        stack.release()
+        yield stack
+
+
+def start(stack: Stack) -> None:
+    stack.start_process("worker", f"--concurrency {CHILDREN}")
+    stack.start("web", "beat", "flower")
+
+
+def name(stack: Stack) -> str:
+    return str(make_url(stack.environment["DATABASE_URL"]).database)
+
+
+class Watch:
+    """Asks the server again and again how many connections a database has."""
+
+    def __init__(self, database: str, server: psycopg.Connection[Any]) -> None:
+        self._database, self._server = database, server
+        self.most = 0
+
+    def look(self) -> int:
+        """Return how many there are."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        ((count,),) = self._server.execute(query, [self._database]).fetchall()
+        self.most = max(self.most, count)
+        return int(count)
+
+
+@contextmanager
+def watching(stack: Stack) -> Iterator[Watch]:
+    over = threading.Event()
+    with psycopg.connect(POSTGRES, autocommit=True) as server:
+        watch = Watch(name(stack), server)
+
+        def go_on() -> None:
+            while not over.wait(0.01):
+                watch.look()
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            yield watch
+        finally:
+            over.set()
+            thread.join()
+
+
+def buy(stack: Stack) -> None:
+    for wallet in ("alice", "bob"):
+        times = ("--times", str(PAYMENTS // 2), "--concurrency", "10")
+        stack.trigger("Settled", "--item", "sword", "--wallet", wallet, *times)
+
+
+def granted(stack: Stack) -> bool:
+    return all(stack.wallet(wallet) for wallet in ("alice", "bob"))
+
+
+def test_a_worker_has_one_connection_for_each_of_its_processes_and_the_others_have_none(stack: Stack) -> None:
+    with watching(stack) as watch:
+        start(stack)
+        buy(stack)
+        # Idle ones stay: whoever has worked has one, and nobody else has any.
+        wait_until(lambda: 1 <= watch.look() <= CHILDREN, what="the worker has done its first tasks")
+    # What looks at the price list's file has one, too, before the children are there.
+    assert 1 <= watch.most <= CHILDREN
+    wait_until(lambda: granted(stack), what="everything is granted", log=lambda: stack.log("worker"))
