@@ -20,6 +20,10 @@ class PriceListUnusable(TransientError):
     """Run `coinflowctl catalog apply`: no price list was ever accepted, or this version cannot read it."""
 
 
+class SequenceBehind(TransientError):
+    """Run the command of the message: rows have the numbers that the database would give to new ones."""
+
+
 class SearchPathDropped(TransientError):
     """Do what the message says: a pooler drops the `search_path` of `DATABASE_URL`, so nothing is written."""
 

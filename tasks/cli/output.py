@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.cli.visible import visible, visible_lines
 from tasks.errors import TransientError
 from tasks.settings import Settings
 from tasks.store.database import connect
+from tasks.store.faults import is_behind, is_known, told
+from tasks.store.revision import difference, revision_of
 
 
 @contextmanager
@@ -37,11 +39,12 @@ def transactions() -> Iterator[Engine]:
         yield engine
     except TransientError as error:
         raise click.ClickException(str(error)) from None
-    except (ProgrammingError, OperationalError) as error:
-        raise click.ClickException(
-            f"The database cannot be used ({str(error.orig).strip()}). "
-            "Check DATABASE_URL, and run `alembic upgrade head` if its tables are missing."
-        ) from None
+    except SQLAlchemyError as error:
+        if not is_known(error):
+            raise
+        said = _of_revision(engine) if is_behind(error) else None
+        said = said or told(error, engine.url.username)
+        raise click.ClickException(f"The database cannot be used. {said} Check DATABASE_URL.") from None
     finally:
         engine.dispose()
 
@@ -54,6 +57,12 @@ def say(text: str, *, err: bool = False) -> None:
 def say_lines(text: str, *, err: bool = False) -> None:
     """Print lines."""
     click.echo(visible_lines(text), err=err)
+
+
+def _of_revision(engine: Engine) -> str | None:
+    with suppress(SQLAlchemyError), engine.connect() as connection:
+        return difference(revision_of(connection))
+    return None
 
 
 def print_json(document: object) -> None:

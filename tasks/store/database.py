@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, Table, UniqueConstraint, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks.embedded_broker.private_file import make_private
@@ -48,7 +48,11 @@ def insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
 
 @cache
 def _insert_missing(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return insert(dialect, table).on_conflict_do_nothing()
+    # A number that is there already is no row that is there already.
+    unique = next(
+        (each for each in table.constraints if isinstance(each, UniqueConstraint)), table.primary_key
+    )
+    return insert(dialect, table).on_conflict_do_nothing(index_elements=list(unique.columns))
 
 
 def insert_missing(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:

@@ -5,14 +5,15 @@ set is set for the transaction, and no lock is a session's.
 """
 
 import re
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import psycopg
 import structlog
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy import Column, Connection, Engine, ExceptionContext, Integer, create_engine, event, make_url
 
-from tasks.errors import SearchPathDropped
+from tasks.errors import SearchPathDropped, SequenceBehind
+from tasks.store.schema import metadata
 
 _log = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ def connect_to_postgresql(url: str, *, pooler: bool, connections: int, lock_time
         event.listen(engine, "connect", partial(_check_search_path, path))
     event.listen(engine, "begin", partial(_bound_locks, lock_timeout))
     event.listen(engine, "handle_error", _drop_stale)
+    event.listen(engine, "handle_error", _tell_of_sequence)
     return engine
 
 
@@ -106,3 +108,26 @@ def _drop_stale(context: ExceptionContext) -> None:
         context.is_disconnect = True
         # These states' messages name tables and roles, never values.
         _log.warning("database.connections_dropped", sqlstate=state, reason=str(error).partition("\n")[0])
+
+
+def _tell_of_sequence(context: ExceptionContext) -> None:
+    """Raise SequenceBehind where a number that the database gave a row is another row's already."""
+    error = context.original_exception
+    if not isinstance(error, psycopg.errors.UniqueViolation):
+        return
+    if table := _numbered().get(error.diag.constraint_name or ""):
+        command = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}));"  # noqa: S608  # for a person, of names of ours
+        raise SequenceBehind(
+            f"The sequence of {table}.id is behind its rows, as after a switch-over by logical replication "
+            f"or the restore of a dump. Run this, and the same for others that are named next: {command}"
+        ) from error
+
+
+@cache
+def _numbered() -> dict[str, str]:
+    """Return the tables whose rows the database numbers, by the names of their primary keys."""
+    return {
+        str(table.primary_key.name): table.name
+        for table in metadata.tables.values()
+        if isinstance(table.c.get("id"), Column) and isinstance(table.c["id"].type, Integer)
+    }

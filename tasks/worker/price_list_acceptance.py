@@ -12,10 +12,11 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.errors import PriceListUnusable
+from tasks.errors import PriceListUnusable, TransientError
 from tasks.payments.price_list import AcceptedPriceList, PriceListError
 from tasks.settings import Settings
 from tasks.store.database import connect
+from tasks.store.faults import told
 from tasks.store.price_lists import accept, hash_of, newest
 from tasks.worker.any_amount import WARNING, any_amount_items
 
@@ -96,8 +97,8 @@ def main(occasion: str, by: str, file: Path) -> int:
         (begin if occasion == START else take)(engine, content, file, by)
     except PriceListError as fault:
         refuse(fault, file)
-    except SQLAlchemyError as error:
-        _log.warning("price_list.waiting", file=str(file), reason=str(error))
+    except (SQLAlchemyError, TransientError) as error:
+        _log.warning("price_list.waiting", file=str(file), reason=told(error))
         return _TRY_AGAIN
     return 0
 

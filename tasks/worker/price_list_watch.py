@@ -8,9 +8,13 @@ from typing import Any
 
 import structlog
 from celery import bootsteps
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tasks.errors import TransientError
 from tasks.payments.price_list import PriceListError
+from tasks.store.faults import told
+from tasks.store.revision import difference, revision_of
 from tasks.worker import price_list_acceptance
 from tasks.worker.price_list_acceptance import EDIT, START, begin, refuse
 from tasks.worker.price_list_file import WatchedFile
@@ -43,11 +47,12 @@ class PriceListWatch(bootsteps.StartStopStep):
         """Refuse to start where there is no list at all. Raises SystemExit."""
         engine = worker.app.collaborators.engine
         try:
+            self._tell_revision(engine)
             begin(engine, self._file.content, self._path, self._by)
         except PriceListError as error:
             raise SystemExit(f"The price list needs attention. {error.told_of(self._path)}") from None
-        except SQLAlchemyError as error:
-            _log.warning("price_list.waiting", file=str(self._path), reason=str(error))
+        except (SQLAlchemyError, TransientError) as error:
+            _log.warning("price_list.waiting", file=str(self._path), reason=told(error))
             self._occasion = START
         finally:
             # No pool process may inherit a connection.
@@ -73,6 +78,11 @@ class PriceListWatch(bootsteps.StartStopStep):
                 self._occasion = None
         if self._occasion and not self._program and time.monotonic() >= self._not_before:
             self._act(self._occasion)
+
+    def _tell_revision(self, engine: Engine) -> None:
+        with engine.connect() as connection:
+            if said := difference(revision_of(connection)):
+                _log.warning("database.revision", reason=said)
 
     def _act(self, occasion: str) -> None:
         content = self._file.content

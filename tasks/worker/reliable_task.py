@@ -11,6 +11,7 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded, TaskPredicate
 
 from celeryconfig import CONFIRM_TIMEOUT
 from tasks.errors import Stalled
+from tasks.store.faults import name, told
 from tasks.worker.retries import Attempt, GiveUp, RetryIn, next_step
 
 _log = structlog.get_logger(__name__)
@@ -122,6 +123,6 @@ class ReliableTask(Task[..., None]):
 
     def _hold(self, error: Exception, retry: RetryIn) -> NoReturn:
         _log.warning(
-            "task.held", task=self.name, error=type(error).__name__, detail=str(error), seconds=retry.seconds
+            "task.held", task=self.name, error=name(error), detail=told(error), seconds=retry.seconds
         )
-        raise Held(type(error).__name__, Wait(retry.seconds, retry.tries)) from None
+        raise Held(name(error), Wait(retry.seconds, retry.tries)) from None

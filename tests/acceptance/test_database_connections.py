@@ -1,8 +1,8 @@
-"""How many connections to PostgreSQL the running product has."""
+"""How many connections to PostgreSQL the running product has, and what it does where it may have fewer."""
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from tests.services import postgres_database
+from tests.services import postgres, postgres_database
 from tests.services.postgres_server import POSTGRES
 from tests.stack import Stack
 from tests.waiting import wait_until
@@ -88,3 +88,28 @@ def test_a_worker_has_one_connection_for_each_of_its_processes_and_the_others_ha
     # What looks at the price list's file has one, too, before the children are there.
     assert 1 <= watch.most <= CHILDREN
     wait_until(lambda: granted(stack), what="everything is granted", log=lambda: stack.log("worker"))
+
+
+def test_where_the_limit_is_lower_the_worker_says_so_and_goes_on_trying(tmp_path: Path) -> None:
+    with ExitStack() as exits:
+        server = exits.enter_context(postgres())
+        administrator = exits.enter_context(
+            psycopg.connect(f"postgresql://postgres@127.0.0.1:{server.port}/postgres", autocommit=True)
+        )
+        for statement in ("CREATE ROLE shop LOGIN", "CREATE DATABASE shop OWNER shop"):
+            administrator.execute(statement)
+        url = f"postgresql://shop@127.0.0.1:{server.port}/shop"
+        stack = exits.enter_context(Stack(tmp_path, {"DATABASE_URL": url}))
+        stack.release()
+        administrator.execute("ALTER ROLE shop CONNECTION LIMIT 2")
+        # Somebody else's: the limit is reached before the worker starts.
+        with psycopg.connect(url), psycopg.connect(url):
+            start(stack)
+            buy(stack)
+            wait_until(lambda: "task.held" in stack.log("worker"), what="a task waits")
+            held = [line for line in stack.log("worker").splitlines() if "task.held" in line]
+            assert all("This is a limit of connections" in line for line in held), held
+            assert "Traceback" not in stack.log("worker")
+        administrator.execute("ALTER ROLE shop CONNECTION LIMIT -1")
+        wait_until(lambda: granted(stack), what="everything is granted", log=lambda: stack.log("worker"))
+        assert all(process.poll() is None for process in stack.processes.values())

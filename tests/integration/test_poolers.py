@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from tasks.payments.decision import DecisionStatus
 from tasks.settings import Settings
 from tasks.store.database import connect
+from tasks.store.faults import told
 from tasks.store.postgresql import connect_to_postgresql
 from tasks.store.price_lists import accept
 from tasks.store.schema import payments
@@ -80,6 +81,7 @@ def test_prepared_statements_would_clash(pooled: str) -> None:
         with pytest.raises(DBAPIError, match="prepared statement") as caught:
             work()
         assert kind(caught.value) is Kind.TRANSIENT
+        assert "DATABASE_POOLER=true" in told(caught.value)
 
 
 def test_a_lock_is_waited_for_a_bounded_time_and_the_bound_ends_with_the_transaction(pooled: str) -> None:

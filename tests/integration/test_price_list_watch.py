@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 from structlog.testing import capture_logs
 
 from tasks.settings import Settings
@@ -203,6 +203,20 @@ def test_a_worker_starts_without_its_database_and_accepts_the_first_list_later(
     # What differs later is an edit all the same.
     worker.path.write_text(listed(8))
     worker.expect(8, migrated)
+
+
+@pytest.mark.parametrize(("revision", "said"), [("0001", "alembic upgrade head"), ("9999", "newer version")])
+def test_a_worker_says_how_far_another_version_has_migrated_the_database_and_starts(
+    worker: Worker, migrated: Engine, revision: str, said: str
+) -> None:
+    """Beside a release, the former version's workers go on, and the new ones wait."""
+    with migrated.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :now"), {"now": revision})
+    first, *_ = worker.start()
+    assert first["event"] == "database.revision"
+    assert revision in first["reason"]
+    assert said in first["reason"]
+    assert in_force(migrated) == 5
 
 
 def test_a_start_that_had_to_wait_leaves_the_list_in_force_alone(
