@@ -39,6 +39,7 @@ test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the
 
 test-deployments: .venv/developed ## Follow the pages of systemd and containers, on machines and images of their own
 	$(PYTEST) tests/acceptance -m deployment
+
 # Those that use PostgreSQL have it in their names. A pooler refuses what it does not know, or drops it.
 test-poolers: .venv/developed ## Run the tests of PostgreSQL through PgBouncer
 	@code=0; for pooler in strict ignoring; do echo "Through PgBouncer ($$pooler):"; \

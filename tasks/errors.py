@@ -84,10 +84,10 @@ class OrderInvalid(PermanentError):
 
 
 class Discarded(PermanentError):
-    """An operator has given this up for good."""
+    """An operator has given this up; replay its letter, or say with `payments resolve` that it is granted."""
 
-    def __init__(self) -> None:
-        super().__init__("An operator has discarded what was paid for.")
+    def __init__(self, reason: str = "An operator has discarded what was paid for.") -> None:
+        super().__init__(reason)
 
 
 class HandlerMissing(PermanentError):

@@ -11,8 +11,11 @@ from contextlib import suppress
 from tests.stack import ROOT
 
 
-def shown(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> bytes:
-    """Return what a terminal is sent while `coinflowctl` runs these commands, which may fail by a message."""
+def shown(commands: Sequence[Sequence[str]], environment: Mapping[str, str], typed: str = "") -> bytes:
+    """Return what a terminal is sent while `coinflowctl` runs these commands, which may fail by a message.
+
+    What is typed is there before it is asked for.
+    """
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.programs.typed", json.dumps(commands)],
@@ -23,6 +26,7 @@ def shown(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> 
         stderr=theirs,
     )
     os.close(theirs)
+    os.write(ours, typed.encode())
     parts = []
     # Linux says by an error that the other end is closed.
     with suppress(OSError):

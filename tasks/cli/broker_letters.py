@@ -148,12 +148,20 @@ def _confirming(replayed: int) -> Iterator[None]:
         ) from None
 
 
-def discard_messages(name: str, by: Operator) -> bool:
-    """Take the message of this id, and copies of it, out of the queue for good; tell whether it was there."""
+def discard_messages(names: Collection[str], by: Operator) -> dict[str, RunState | None]:
+    """Take the messages of these ids, and copies of them, out of the queue for good.
+
+    Returns in which state each was; None where it is there no more.
+    """
+    found: dict[str, RunState | None] = dict.fromkeys(names)
+    if not names:
+        return found
     with broker_letters() as (held, _), transactions() as engine:
-        meant = [each for each in held if each.id == name]
-        for each in meant:
+        for each in held:
+            if each.id not in found:
+                continue
             with engine.begin() as connection:
-                announce(connection, by, ActionKind.DISCARD, name)
+                announce(connection, by, ActionKind.DISCARD, each.id)
             each.discard()
-    return bool(meant)
+            found[each.id] = RunState.DEAD
+    return found

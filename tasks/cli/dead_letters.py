@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from tasks.celery import app
 from tasks.cli.acting import operator_options
 from tasks.cli.broker_letters import (
     BrokerLetter,
@@ -22,21 +21,14 @@ from tasks.cli.broker_letters import (
     story,
     summary,
 )
-from tasks.cli.letter_filter import admits, filter_options
+from tasks.cli.letter_changes import KEPT, Kept, discard_letters, kept_of, replay_letters
+from tasks.cli.letter_filter import admits, choice_options, choose, filter_options
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say, say_lines
-from tasks.pipeline.dispatch import plan
-from tasks.store import operations
 from tasks.store.actions import Operator
-from tasks.store.runs import DEADLINE
 from tasks.store.states import RunState
 from tasks.store.views import letters as views
 from tasks.store.views.letters import Letter, LetterFilter, LetterStory, letter_number
-from tasks.worker.kinds import Kind
-from tasks.worker.retries import kind
-
-#: Letters per transaction and message when many are replayed.
-_GROUP = 500
 
 
 @click.group(name="dead-letters")
@@ -96,99 +88,85 @@ def show(letter_id: str, *, as_json: bool) -> None:
 
 
 @dead_letters.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--all", "every", is_flag=True, help="All of them.")
-@filter_options
-@click.option("--dry-run", is_flag=True, help="Say what would be replayed, and do nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
+@choice_options("replayed")
 @operator_options
 @json_option
-def replay(
-    ids: tuple[str, ...],
-    *,
-    by: Operator,
-    every: bool,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
+def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> None:
     """Send dead letters to their handlers again, by ID (a discarded letter's, too) or by filter.
 
-    What is fulfilled already changes nothing; what fails again is one letter with a longer history.
+    What is fulfilled already changes nothing; what fails again is one letter with a longer history. On a
+    terminal it asks first.
     """
-    if bool(ids) + every + any(options.values()) != 1:
-        raise click.UsageError("Say which: ID..., --all, or --type, --error, --since and --until.")
-    states = [RunState.DEAD, RunState.DISCARDED] if ids else [RunState.DEAD]
-    chosen = LetterFilter(ids=ids, states=states, limit=None, **options)
-    with database() as connection:
-        found = views.list_letters(connection, chosen)
-    with broker_letters() as (held, _):
-        messages = [each.id for each in held if admits(chosen, each)]
-    names = sorted(set(messages))
-    count = len(found) + len(messages)
-    if missing := set(ids) - {str(letter.id) for letter in found} - set(names):
-        raise _unknown(sorted(missing))
+    states = [RunState.DEAD, RunState.DISCARDED] if options["ids"] else [RunState.DEAD]
+    chosen = choose(states=states, **options)
+    if chosen.missing:
+        raise _unknown(chosen.missing)
+    names = sorted(set(chosen.messages))
+    count = len(chosen.letters) + len(chosen.messages)
     say(f"{count} dead letters match.", err=as_json)
     replayed = 0
     if count and not dry_run:
         if sys.stdin.isatty() and not yes:
             click.confirm("Replay them?", abort=True)
-        replayed = _replay_letters(found, by) + replay_messages(names, by)
+        replayed = replay_letters(chosen.letters, by) + replay_messages(names, by)
     if as_json:
-        ids_meant = [*(letter.id for letter in found), *names]
+        ids_meant = [*(letter.id for letter in chosen.letters), *names]
         print_json({"matched": count, "replayed": replayed, "ids": ids_meant})
     elif not dry_run:
         say(f"{replayed} replayed.")
-    elif found:
-        print_table("Would be replayed", found)
+    elif chosen.letters:
+        print_table("Would be replayed", chosen.letters)
 
 
 @dead_letters.command()
-@click.argument("letter_id", metavar="ID")
+@choice_options("discarded")
 @operator_options
 @json_option
-def discard(letter_id: str, *, by: Operator, as_json: bool) -> None:
-    """Give the letter ID up: its handler gets the event no more. It stays to be seen, and can be replayed.
+def discard(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> None:
+    """Give dead letters up, by ID or by filter: their handlers get the events no more.
 
-    What a discarded event paid grants nothing; another event of the payment that pays may. A message of the
-    broker's is gone for good.
+    A letter stays to be seen, and can be replayed by its ID. What a discarded event paid grants nothing; what
+    pays later asks for a person. A message of the broker's is gone for good. Without --yes it asks first, and
+    refuses where nobody can be asked.
     """
-    found = False
-    if letter_id.startswith("b"):
-        found = discard_messages(letter_id, by)
-    elif number := letter_number(letter_id):
-        with database() as connection:
-            found = bool(operations.discard(connection, by, [number]))
-    if not found:
-        raise _unknown([letter_id])
+    chosen = choose(states=[] if options["ids"] else [RunState.DEAD], **options)
+    dead = [each for each in chosen.letters if each.state == RunState.DEAD]
+    count = len(dead) + len(chosen.messages)
+    say(f"{count} dead letters match.", err=as_json)
+    names = sorted(set(chosen.messages))
+    meant: list[int | str] = [*(each.id for each in dead), *names]
+    kept = kept_of(chosen)
+    discarded: list[int | str] = []
+    if count and not dry_run:
+        _ask(count, yes=yes)
+        found: list[tuple[int | str, RunState | None]] = [
+            *discard_letters(dead, by).items(),
+            *discard_messages(names, by).items(),
+        ]
+        discarded = [each for each, state in found if state is RunState.DEAD]
+        kept += [Kept(each, KEPT[state]) for each, state in found if state is not RunState.DEAD]
     if as_json:
-        print_json({"id": letter_id, "state": RunState.DISCARDED})
+        ids_told = meant if dry_run else discarded
+        print_json({"matched": count, "discarded": len(discarded), "ids": ids_told, "kept": kept})
     else:
-        say(f"Dead letter {letter_id} is discarded.")
+        if not dry_run:
+            say(f"{len(discarded)} discarded.")
+        elif dead:
+            print_table("Would be discarded", dead)
+        if kept:
+            print_table("Not changed", kept)
+    if options["ids"] and kept:
+        raise SystemExit(1)
 
 
-def _replay_letters(found: Sequence[Letter], by: Operator) -> int:
-    """Replay letters group by group: first the runs are pending, for certain, then they are sent."""
-    replayed = 0
-    for start in range(0, len(found), _GROUP):
-        group = found[start : start + _GROUP]
-        with database() as connection:
-            event_ids = operations.replay(connection, by, [each.id for each in group])
-            work = plan(connection, event_ids)
-        try:
-            work.send(app)
-        except Exception as error:
-            if kind(error) is not Kind.TRANSIENT:
-                raise
-            raise click.ClickException(
-                f"The broker cannot be reached ({error}). {replayed} letters were sent; the next "
-                f"{len(event_ids)} are pending, and recovery sends them within "
-                f"{DEADLINE.seconds // 60 + 1} minutes, or when the broker is back. "
-                f"{len(found) - start - len(group)} are left: replay again then."
-            ) from None
-        replayed += len(event_ids)
-    return replayed
+def _ask(count: int, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.ClickException(
+            "Nothing was discarded, for nobody can be asked here: say --yes, or look first with --dry-run."
+        )
+    click.confirm(f"Discard {count} dead letters?", abort=True)
 
 
 def _unknown(ids: Sequence[str]) -> click.ClickException:

@@ -1,12 +1,42 @@
 """Which dead letters a command means, of the database's and of the broker's alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
+from tasks.cli.broker_letters import broker_letters
 from tasks.cli.options import WHEN
-from tasks.store.views.letters import LetterFilter
+from tasks.cli.output import database
+from tasks.store.states import RunState
+from tasks.store.views.letters import Letter, LetterFilter, list_letters
 from tasks.worker.dead_messages import DeadMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The letters that a command means."""
+
+    #: Of the database.
+    letters: Sequence[Letter]
+    #: Of the broker, by their ids, as often as there are copies.
+    messages: Sequence[str]
+    #: Asked for by their ids, and nowhere to be found.
+    missing: Sequence[str]
+
+
+def choose(*, ids: Collection[str], every: bool, states: Collection[RunState], **options: Any) -> Chosen:
+    """Return the letters in these states that are meant. Raises UsageError unless it is said which."""
+    if bool(ids) + every + any(options.values()) != 1:
+        raise click.UsageError("Say which: ID..., --all, or --type, --error, --since and --until.")
+    chosen = LetterFilter(ids=ids, states=states, limit=None, **options)
+    with database() as connection:
+        letters = list_letters(connection, chosen)
+    with broker_letters() as (held, _):
+        messages = [each.id for each in held if admits(chosen, each)]
+    missing = set(ids) - {str(letter.id) for letter in letters} - set(messages)
+    return Chosen(letters, messages, sorted(missing))
 
 
 def admits(chosen: LetterFilter, message: DeadMessage) -> bool:
@@ -32,3 +62,19 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+def choice_options(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that changes letters what `choose` takes, `--dry-run` and `--yes`."""
+
+    def options(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.option("--yes", is_flag=True, help="Do not ask."),
+            click.option("--dry-run", is_flag=True, help=f"Say what would be {verb}, and do nothing."),
+        ):
+            command = option(command)
+        command = filter_options(command)
+        command = click.option("--all", "every", is_flag=True, help="All of them.")(command)
+        return click.argument("ids", nargs=-1, metavar="[ID]...")(command)
+
+    return options

@@ -18,6 +18,8 @@ class NoteReason(StrEnum):
 
     #: Paid, and cannot be granted.
     REFUSED = "refused"
+    #: Paid again after an operator has given up what was paid.
+    DISCARDED = "discarded"
     #: Paid, and nothing names the item.
     UNMATCHED = "unmatched"
     #: An event cannot be read, and nothing else may say what it said.

@@ -104,6 +104,19 @@ class Decision:
         notes = tuple(note for note in self.notes if note.reason is not NoteReason.REFUSED)
         return replace(self, refusal=Discarded(), notes=notes)
 
+    def held_up(self, note: Note) -> Self:
+        """Return it for what is paid again after it was given up: it grants nothing until a person speaks."""
+        answered = (NoteReason.REFUSED, NoteReason.UNMATCHED, NoteReason.AMOUNTS_DIFFER)
+        notes = (note, *(each for each in self.notes if each.reason not in answered))
+        return replace(
+            self,
+            status=DecisionStatus.REFUSED,
+            purchase=None,
+            left={},
+            refusal=Discarded(note.message),
+            notes=notes,
+        )
+
 
 def decide(
     events: Collection[Statement],

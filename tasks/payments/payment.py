@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tasks.payments.discards import Discard
 from tasks.payments.grants import Grant
 from tasks.payments.order import Order
 from tasks.payments.resolution import Resolution
@@ -26,8 +27,8 @@ class Payment:
     verdicts: Collection[Verdict] = ()
     #: Somebody asks for what was refused to be priced again.
     asks_again: bool = False
-    #: The keys of its events that an operator has given up.
-    discarded: Collection[str] = ()
+    #: What operators have given up, by the keys of its events.
+    discarded: Mapping[str, Discard] = field(default_factory=dict)
 
     @property
     def order_id(self) -> str | None:

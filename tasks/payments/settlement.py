@@ -7,6 +7,7 @@ from types import MappingProxyType
 from tasks.errors import LimitReached, PermanentError
 from tasks.payments.claims import Claim, claims_of
 from tasks.payments.decision import Decision, DecisionStatus, decide
+from tasks.payments.discards import heed_discards
 from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
 from tasks.payments.offers import Ruling
 from tasks.payments.order import named_by
@@ -85,9 +86,9 @@ def _decided(payment: Payment, pricing: Pricing, terms: Terms) -> Decision:
         return decide(payment.events, lambda _: unpriced, (), terms.default_currency).filtered()
     ordered = named_by(payment.order)
     decision = decide(payment.events, pricing.ruling_on, payment.resolutions, terms.default_currency, ordered)
-    if decision.refusal and decision.paid and decision.paid.is_among(payment.discarded):
-        return decision.given_up()
-    return decision
+    # What a former release has granted beside a discard stays.
+    discarded = {} if payment.held and not decision.refusal else payment.discarded
+    return heed_discards(decision, payment.events, discarded, payment.resolutions)
 
 
 def _due(payment: Payment, decision: Decision) -> Mapping[str, Grant]:

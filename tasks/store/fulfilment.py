@@ -21,6 +21,7 @@ from tasks.payments.settlement import Settlement, settle
 from tasks.payments.verdict import Verdict
 from tasks.store import dead_letters, events, runs
 from tasks.store.database import insert_missing
+from tasks.store.discards import discards_of
 from tasks.store.documents import notes_text, read_verdicts, verdicts_text
 from tasks.store.ledger import append, held_grants
 from tasks.store.limits import Limits
@@ -94,7 +95,7 @@ def fulfil(
     """
     now = datetime.now(UTC)
     terms = Terms(newest(connection), default_currency, now)
-    verdicts = _lock(connection, payment_ids, now)
+    verdicts = lock(connection, payment_ids, now)
     loaded = _load(connection, payment_ids, verdicts, asks_again=asks_again)
     settled = _limited(connection, [(each, settle(each.payment, terms)) for each in loaded], terms)
     _write(connection, settled, now, action_id)
@@ -119,7 +120,7 @@ def _limited(
     return judged
 
 
-def _lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> Mapping[str, list[Verdict]]:
+def lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> Mapping[str, list[Verdict]]:
     """Hold the payments until the transaction ends, in one order for everybody; return their verdicts."""
     ordered = sorted(payment_ids)
     insert_missing(
@@ -145,9 +146,11 @@ def _load(
     states = runs.states(connection, payment_ids, FULFILMENT)
     for payment_id, group in groupby(said, itemgetter(0)):
         story = {number: each for _, number, each in group}
-        numbers = {each.key: number for number, each in story.items()}
+        keys = {number: each.key for number, each in story.items()}
+        numbers = {key: number for number, key in keys.items()}
         pending = {each for each in story if states.get(each) is RunState.PENDING}
         dead = {each for each in story if states.get(each) is RunState.DEAD}
+        discarded = {each for each in story if states.get(each) is RunState.DISCARDED}
         known = verdicts.get(payment_id, ())
         payment = Payment(
             payment_id,
@@ -157,7 +160,7 @@ def _load(
             orders.get(payment_id),
             known,
             asks_again=asks_again or _is_replayed(connection, known, pending),
-            discarded=[key for key, number in numbers.items() if states.get(number) is RunState.DISCARDED],
+            discarded=discards_of(connection, discarded, FULFILMENT, keys),
         )
         yield _Loaded(payment, numbers, pending | dead)
 

@@ -1,8 +1,11 @@
 """What an operator may do, each in the caller's transaction together with a row that tells of it."""
 
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, select
 
 from tasks.errors import PermanentError, PriceListUnusable
@@ -10,16 +13,19 @@ from tasks.payments.decision import DecisionStatus
 from tasks.payments.named import Named
 from tasks.payments.price_list import AcceptedPriceList
 from tasks.payments.resolution import Resolution, ResolutionKind
-from tasks.store import events, runs
+from tasks.store import events as event_log
+from tasks.store import runs
 from tasks.store.actions import Change, Operator, record, record_all
 from tasks.store.dead_letters import RUN_OF_LETTER
 from tasks.store.documents import verdicts_of
-from tasks.store.fulfilment import fulfil
+from tasks.store.fulfilment import FULFILMENT, fulfil, lock
 from tasks.store.ledger import held_grants
 from tasks.store.price_lists import accept, newest
 from tasks.store.resolutions import save_resolution
-from tasks.store.schema import dead_letters, handler_runs, payments
+from tasks.store.schema import dead_letters, events, handler_runs, payments
 from tasks.store.states import ActionKind, RunState
+
+_log = structlog.get_logger(__name__)
 
 #: What an action makes of a letter.
 _OUTCOMES = {ActionKind.REPLAY: RunState.PENDING, ActionKind.DISCARD: RunState.DISCARDED}
@@ -36,21 +42,46 @@ class NotMatched(Exception):
 def replay(connection: Connection, by: Operator, letter_ids: Collection[int]) -> list[int]:
     """Make the runs of dead and discarded letters pending; return the events, which are yet to be sent.
 
-    A letter in another state is left alone, here and in `discard`.
+    A letter in another state is left alone.
     """
-    letters = _hold(connection, letter_ids, RunState.DEAD, RunState.DISCARDED)
+    _lock_payments(connection, letter_ids)
+    letters = [
+        each for each in _hold(connection, letter_ids) if each.state in {RunState.DEAD, RunState.DISCARDED}
+    ]
     runs.reopen(connection, [(each.event_id, each.handler) for each in letters])
-    record_all(connection, by, ActionKind.REPLAY, _changes(letters, ActionKind.REPLAY))
+    record_all(connection, by, ActionKind.REPLAY, [_change(each, RunState.PENDING) for each in letters])
     return [each.event_id for each in letters]
 
 
-def discard(connection: Connection, by: Operator, letter_ids: Collection[int]) -> list[int]:
-    """Give up the runs of letters that are dead or being replayed; return the events. The letters stay."""
-    letters = _hold(connection, letter_ids, RunState.DEAD, RunState.PENDING)
-    for each in letters:
+def discard(
+    connection: Connection, by: Operator, letter_ids: Collection[int], default_currency: str
+) -> dict[int, RunState | None]:
+    """Give up the runs of dead letters; return in which state each letter was, None where there is none.
+
+    Those that were dead are discarded now, and stay to be read; the others are left alone. A fulfilment that
+    runs at the same time is over before, or begins afterwards and heeds it. The payments are decided anew.
+    """
+    payment_ids = _lock_payments(connection, letter_ids)
+    letters = _hold(connection, letter_ids)
+    dead = [each for each in letters if each.state == RunState.DEAD]
+    known = runs.concluded(connection, payment_ids, FULFILMENT)
+    for each in dead:
         runs.discard(connection, each.event_id, each.handler)
-    record_all(connection, by, ActionKind.DISCARD, _changes(letters, ActionKind.DISCARD))
-    return [each.event_id for each in letters]
+    changes = [_change(each, RunState.DISCARDED, known.get(each.payment_id, ())) for each in dead]
+    record_all(connection, by, ActionKind.DISCARD, changes)
+    _decide_anew(connection, {each.payment_id for each in dead} & payment_ids, default_currency)
+    return {**dict.fromkeys(letter_ids), **{each.id: RunState(each.state) for each in letters}}
+
+
+def _decide_anew(connection: Connection, payment_ids: Collection[str], default_currency: str) -> None:
+    """Let nobody be asked any more about what was given up."""
+    if not payment_ids:
+        return
+    try:
+        with connection.begin_nested():
+            fulfil(connection, payment_ids, default_currency)
+    except Exception as error:  # noqa: BLE001  # what fulfilment fails at may be why the letters are given up
+        _log.info("fulfilment.left", payments=len(payment_ids), error=type(error).__name__)
 
 
 def announce(connection: Connection, by: Operator, what: ActionKind, message_id: str) -> None:
@@ -109,7 +140,7 @@ def _state(connection: Connection, payment_id: str) -> str | None:
 def _say(
     connection: Connection, action_id: int, payment_id: str, said: Resolution, default_currency: str
 ) -> PermanentError | None:
-    known = [number for _, number, _ in events.statements(connection, [payment_id])]
+    known = [number for _, number, _ in event_log.statements(connection, [payment_id])]
     save_resolution(connection, payment_id, said, known, action_id)
     refusals = fulfil(connection, [payment_id], default_currency, action_id=action_id, asks_again=True)
     return refusals.get(payment_id) or _unheeded(connection, payment_id, said)
@@ -151,10 +182,24 @@ def apply_price_list(
     return before, accepted
 
 
-def _hold(
-    connection: Connection, letter_ids: Collection[int], *states: RunState
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return letters in these states, and keep them so until the transaction ends."""
+def _lock_payments(connection: Connection, letter_ids: Collection[int]) -> AbstractSet[str]:
+    """Hold the payments of fulfilment's letters, as fulfilment does and before any run; return them."""
+    query = (
+        select(events.c.payment_id)
+        .join(dead_letters, dead_letters.c.event_id == events.c.id)
+        .where(
+            dead_letters.c.id.in_(letter_ids),
+            dead_letters.c.handler == FULFILMENT,
+            events.c.payment_id.is_not(None),
+        )
+    )
+    payment_ids = set(connection.scalars(query))
+    lock(connection, payment_ids, datetime.now(UTC))
+    return payment_ids
+
+
+def _hold(connection: Connection, letter_ids: Collection[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return letters, and keep them in their states until the transaction ends."""
     query = (
         select(
             dead_letters.c.id,
@@ -162,20 +207,21 @@ def _hold(
             handler_runs.c.handler,
             dead_letters.c.error,
             handler_runs.c.state,
+            events.c.payment_id,
         )
         .join(handler_runs, RUN_OF_LETTER)
-        .where(dead_letters.c.id.in_(letter_ids), handler_runs.c.state.in_(states))
+        .join(events, events.c.id == handler_runs.c.event_id)
+        .where(dead_letters.c.id.in_(letter_ids))
         .order_by(handler_runs.c.event_id, handler_runs.c.handler)
         .with_for_update(of=handler_runs)
     )
     return connection.execute(query).all()
 
 
-def _changes(letters: Sequence[Row[*tuple[Any, ...]]], what: ActionKind) -> list[Change]:
-    changes = []
-    for each in letters:
-        # A letter that is done with is gone, so the row says itself what it was.
-        before = each._asdict()
-        subject = str(before.pop("id"))
-        changes.append(Change(subject=subject, before=before, after={"state": _OUTCOMES[what]}))
-    return changes
+def _change(letter: Row[*tuple[Any, ...]], after: RunState, known: Collection[int] = ()) -> Change:
+    # A letter that is done with is gone, so the row says itself what it was.
+    before = letter._asdict()
+    for name in ("id", "payment_id"):
+        del before[name]
+    told = {"known": sorted(known)} if known else {}
+    return Change(subject=str(letter.id), before=before, after={"state": after, **told})

@@ -9,8 +9,8 @@
 A pending run is sent to its handler at once, and again by recovery when it is overdue. `begin` counts its
 beginnings and `forget_beginnings` takes the count back, so a run that ends its process or outlasts its time
 limit, and so leaves nothing else behind, is given up after `MOST_BEGINNINGS`. A dead run has a dead letter,
-which goes when the run is done; fulfilment finishes those of a payment that is granted after all. A pending
-run can be discarded, too, and whatever a discarded run's handler says, it stays so.
+which goes when the run is done; fulfilment finishes those of a payment that is granted after all. Whatever a
+discarded run's handler says, it stays so.
 """
 
 from collections.abc import Collection, Sequence
@@ -46,7 +46,10 @@ MOST_BEGINNINGS = 5
 _EVENT_IDS: BindParameter[Sequence[int]] = bindparam("event_ids", expanding=True)
 _OF = (handler_runs.c.event_id.in_(_EVENT_IDS), handler_runs.c.handler == bindparam("of"))
 _CONCLUDE = (
-    update(handler_runs).where(*_OF).values(state=bindparam("state"), finished_at=bindparam("finished_at"))
+    update(handler_runs)
+    .where(*_OF, handler_runs.c.state != RunState.DISCARDED)
+    .values(state=bindparam("state"), finished_at=bindparam("finished_at"))
+    .returning(handler_runs.c.event_id)
 )
 _RUNS = select(handler_runs.c.event_id, handler_runs.c.state).where(*_OF).order_by(handler_runs.c.event_id)
 _BEGIN = (
@@ -58,7 +61,7 @@ _BEGUN = select(handler_runs.c.event_id, handler_runs.c.starts).where(
     *_OF, handler_runs.c.state == RunState.PENDING
 )
 _STATES = (
-    select(handler_runs.c.event_id, handler_runs.c.state)
+    select(handler_runs.c.event_id, handler_runs.c.state, events.c.payment_id)
     .join(events, events.c.id == handler_runs.c.event_id)
     .where(
         events.c.payment_id.in_(bindparam("payment_ids", expanding=True)),
@@ -116,6 +119,15 @@ def states(connection: Connection, payment_ids: Collection[str], handler: str) -
     return {row.event_id: RunState(row.state) for row in rows}
 
 
+def concluded(connection: Connection, payment_ids: Collection[str], handler: str) -> dict[str, list[int]]:
+    """Return, by payment, the events with which a handler is through, well or not."""
+    found: dict[str, list[int]] = {}
+    for row in connection.execute(_STATES, {"payment_ids": list(payment_ids), "of": handler}):
+        if row.state != RunState.PENDING:
+            found.setdefault(row.payment_id, []).append(row.event_id)
+    return found
+
+
 def begin(connection: Connection, event_ids: Collection[int], handler: str) -> list[int]:
     """Count a beginning of what is pending; return these events. What was cut off too often is given up."""
     now = datetime.now(UTC)
@@ -136,10 +148,12 @@ def forget_beginnings(connection: Connection, event_ids: Collection[int], handle
 
 
 def finish(connection: Connection, event_ids: Collection[int], handler: str) -> None:
-    """Note that the handler is through with these events; a dead letter they had is done with."""
+    """Note that the handler is through with these events; a dead letter they had is done with.
+
+    Those that an operator has discarded stay so.
+    """
     if event_ids:
-        _conclude(connection, event_ids, handler, RunState.DONE)
-        dead_letters.remove(connection, event_ids, handler)
+        dead_letters.remove(connection, _conclude(connection, event_ids, handler, RunState.DONE), handler)
 
 
 def give_up(
@@ -218,6 +232,8 @@ def _of(event_ids: Collection[int], handler: str) -> dict[str, object]:
     return {"event_ids": list(event_ids), "of": handler}
 
 
-def _conclude(connection: Connection, event_ids: Collection[int], handler: str, state: RunState) -> None:
+def _conclude(
+    connection: Connection, event_ids: Collection[int], handler: str, state: RunState
+) -> Sequence[int]:
     values = {"state": state, "finished_at": datetime.now(UTC)}
-    connection.execute(_CONCLUDE, {**_of(event_ids, handler), **values})
+    return connection.execute(_CONCLUDE, {**_of(event_ids, handler), **values}).scalars().all()

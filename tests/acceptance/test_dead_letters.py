@@ -85,7 +85,7 @@ def test_a_discarded_letter_is_neither_pending_nor_forgotten(shop: Stack, ctl: O
     payment_id = shop.trigger("Settled", "--item", "sword", "--cents", "1")["payment_id"]
     letters(shop, payment_id)
     (letter,) = ctl("list", "--error", "PriceMismatch")
-    ctl("discard", str(letter["id"]))
+    ctl("discard", str(letter["id"]), "--yes")
     (event,) = shop.read("events", "list", "--payment-id", payment_id)
     assert event["state"] == "discarded"
     assert ctl("replay", "--error", "PriceMismatch")["matched"] == 0
@@ -159,7 +159,7 @@ def test_what_no_task_can_take_is_kept_listed_replayed_and_discarded(shop: Stack
     assert ctl("replay", unknown["id"])["replayed"] == 1
     wait_until(lambda: refused() > before, what="the worker has refused it again")
     assert {each["id"] for each in listed()} == {each["id"] for each in found}
-    ctl("discard", unknown["id"])
+    ctl("discard", unknown["id"], "--yes")
     assert unknown["id"] not in {each["id"] for each in ctl("list")}
 
 

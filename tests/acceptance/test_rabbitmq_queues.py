@@ -75,7 +75,7 @@ def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Ope
             connection.transport.close_connection(connection.connection)
     wait_until(lambda: dead_letters("list") == seen, what="both are given back")
     for letter in seen:
-        dead_letters("discard", letter["id"])
+        dead_letters("discard", letter["id"], "--yes")
     assert dead_letters("list") == []
 
 
@@ -95,7 +95,7 @@ def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
         assert {each["handler"] for each in letters} == {"an.old.task", "an.older.task"}
         assert former.get() is None
     for each in letters:
-        dead_letters("discard", each["id"])
+        dead_letters("discard", each["id"], "--yes")
 
 
 @pytest.fixture

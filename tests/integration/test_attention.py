@@ -76,7 +76,7 @@ def test_what_asks_for_a_person_is_listed_with_each_reason_once(engine: Engine) 
     found = reasons(engine)
     for name, (_, expected) in ASKING.items():
         assert (name, [reason for each, reason in found if each == name]) == (name, expected)
-    covered = {reason for _, reason in found} | {NoteReason.ORDER_PAID_TWICE}
+    covered = {reason for _, reason in found} | {NoteReason.ORDER_PAID_TWICE, NoteReason.DISCARDED}
     assert covered == set(NoteReason)
     assert all(line.message for line in listed(engine))
 
@@ -221,7 +221,8 @@ def test_what_an_earlier_release_has_refused_or_not_matched_is_listed(engine: En
 
 def test_what_an_operator_has_discarded_is_not_listed(engine: Engine) -> None:
     come(engine, "pay", {"data__subtotal__cents": 1})
-    ctl("dead-letters", "discard", "1")
+    ctl("dead-letters", "discard", "1", "--yes")
+    assert reasons(engine) == []
     come(engine, "pay", {"event_type": "Disbursed Funds"})
     assert reasons(engine) == []
 

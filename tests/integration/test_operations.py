@@ -18,6 +18,7 @@ from tasks.store import operations
 from tasks.store.actions import Operator
 from tasks.store.operations import NotMatched, NotResolvable
 from tasks.store.schema import ledger_entries, matches
+from tasks.store.states import RunState
 from tasks.store.views.actions import ActionLine, list_actions
 from tasks.store.views.payment_story import payment_story
 from tests.integration.commands import ctl
@@ -71,11 +72,14 @@ def test_a_letter_is_replayed_by_one_of_those_who_try_at_once(engine: Engine, le
 
 
 def test_what_is_discarded_can_be_replayed_and_both_are_told(engine: Engine, letter: int) -> None:
-    for operate, after in ((operations.discard, "discarded"), (operations.replay, "pending")):
-        for event_ids in ([1], []):
-            with engine.begin() as connection:
-                assert operate(connection, Operator("ada"), [letter]) == event_ids
-        assert states(engine) == [after]
+    for before in (RunState.DEAD, RunState.DISCARDED):
+        with engine.begin() as connection:
+            assert operations.discard(connection, Operator("ada"), [letter], "USD") == {letter: before}
+        assert states(engine) == ["discarded"]
+    for event_ids in ([1], []):
+        with engine.begin() as connection:
+            assert operations.replay(connection, Operator("ada"), [letter]) == event_ids
+        assert states(engine) == ["pending"]
     assert [(each.what, each.before and each.before["state"], each.why) for each in actions(engine)] == [
         ("discard", "dead", None),
         ("replay", "discarded", None),
@@ -124,7 +128,7 @@ def test_a_match_that_cannot_be_granted_leaves_nothing(engine: Engine) -> None:
 )
 def test_what_was_done_is_neither_changed_nor_forgotten(engine: Engine, letter: int, change: str) -> None:
     with engine.begin() as connection:
-        operations.discard(connection, ADA, [letter])
+        operations.discard(connection, ADA, [letter], "USD")
     before = actions(engine)
     with pytest.raises(DBAPIError, match="what stands there stays"), engine.begin() as connection:
         connection.execute(text(change))
@@ -160,7 +164,7 @@ def test_where_nobody_is_known_somebody_unknown_acts(
         raise KeyError("getpwuid(): uid not found: 12345")
 
     monkeypatch.setattr(getpass, "getuser", nobody)
-    assert ctl("dead-letters", "discard", str(letter)).exit_code == 0
+    assert ctl("dead-letters", "discard", str(letter), "--yes").exit_code == 0
     assert [each.who for each in actions(engine)] == ["unknown"]
 
 
@@ -183,7 +187,7 @@ def listed() -> Any:
 def test_what_is_done_to_a_message_of_the_broker_is_told(
     engine: Engine, message: str, what: str, after: str
 ) -> None:
-    assert ctl("dead-letters", what, message, "--as", "ada").exit_code == 0
+    assert ctl("dead-letters", what, message, "--as", "ada", "--yes").exit_code == 0
     assert listed() == []
     (action,) = actions(engine)
     assert (action.who, action.what, action.subject) == ("ada", what, message)
@@ -196,7 +200,7 @@ def test_a_message_of_which_no_row_can_tell_stays_where_it_is(
 ) -> None:
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE operator_actions RENAME TO elsewhere"))
-    refused = ctl("dead-letters", what, message)
+    refused = ctl("dead-letters", what, message, "--yes")
     assert refused.exit_code == 1
     assert "alembic upgrade head" in refused.output
     assert [each["id"] for each in listed()] == [message]

@@ -297,7 +297,7 @@ def test_what_was_discarded_is_not_asked(app: Application, engine: Engine, shop:
     shop.says = lambda _info, _payment_id: None
     take_in(app, naming(ORDERED))
     app.tasks[ORDERS_TASK](1)
-    assert ctl("dead-letters", "discard", "1").exit_code == 0
+    assert ctl("dead-letters", "discard", "1", "--yes").exit_code == 0
     app.tasks[ORDERS_TASK](1)
     assert len(shop.asked) == 1
     assert states(engine) == {1: "discarded"}

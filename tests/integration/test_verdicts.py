@@ -46,7 +46,7 @@ def replay(engine: Engine) -> None:
 def discard(engine: Engine) -> None:
     with engine.begin() as connection:
         letter_ids = connection.execute(select(dead_letters.c.id)).scalars().all()
-        assert operations.discard(connection, ADA, letter_ids)
+        assert operations.discard(connection, ADA, letter_ids, "USD")
 
 
 def state(engine: Engine) -> str:

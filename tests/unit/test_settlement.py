@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.coinflow.samples import sample, with_identity
 from tasks.errors import Discarded, ItemUnknown, PriceListUnusable, PriceMismatch, WalletInvalid
+from tasks.payments.discards import Discard
 from tasks.payments.facts import Facts
 from tasks.payments.grants import Grant, GrantStatus
 from tasks.payments.order import Order, OrderLine
@@ -262,11 +263,11 @@ def test_another_spelling_of_the_wallet_moves_nothing() -> None:
 @pytest.mark.parametrize("others", [[], [event(LOST)]])
 def test_what_an_operator_has_discarded_is_never_granted(others: list[Statement]) -> None:
     paid = event()
-    settlement = settle(Payment("pay", [paid, *others], discarded={paid.key}), PRICES)
+    settlement = settle(Payment("pay", [paid, *others], discarded={paid.key: Discard()}), PRICES)
     assert others or isinstance(settlement.refusal, Discarded)
     assert (settlement.due, settlement.decision.notes) == ({}, ())
     for odd in (event(webhookInfo={"item": 7.5}), event(customerId=None, rawCustomerId=None)):
-        given_up = settle(Payment("pay", [odd], discarded={odd.key}), PRICES)
+        given_up = settle(Payment("pay", [odd], discarded={odd.key: Discard()}), PRICES)
         assert (type(given_up.refusal), given_up.decision.notes) == (Discarded, ())
 
 

@@ -9,12 +9,16 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from tasks.errors import PayloadInvalid
 from tasks.payments.decision import decide
+from tasks.payments.discards import heed_discards
 from tasks.payments.offers import Offer, Ruling
 from tasks.payments.order import Order, named_by
 from tasks.payments.story import Statement
 from tasks.payments.verdict import Verdict, standing
+from tasks.store import runs
+from tasks.store.discards import discards_of
 from tasks.store.documents import verdicts_of
 from tasks.store.events import statements
+from tasks.store.fulfilment import FULFILMENT
 from tasks.store.orders import orders_of
 from tasks.store.resolutions import resolutions_of
 from tasks.store.schema import (
@@ -27,6 +31,7 @@ from tasks.store.schema import (
     resolutions,
     wallets,
 )
+from tasks.store.states import RunState
 from tasks.store.views.actions import ActionLine, actions_on_payment
 from tasks.store.views.attention import AttentionLine, notes_of
 from tasks.store.views.events import EventLine, event_lines
@@ -201,12 +206,16 @@ def _told(
         return Ruling(PayloadInvalid(fault) if fault else None, default_currency)
 
     ordered = named_by(order)
+    states = runs.states(connection, [payment_id], FULFILMENT)
+    given_up = {number for number, state in states.items() if state is RunState.DISCARDED and number in keys}
+    discards = discards_of(connection, given_up, FULFILMENT, keys)
     so_far: list[Statement] = []
     told = []
     for row in stored:
         state = None
         if row.id in said:
             so_far.append(said[row.id])
-            state = decide(so_far, ruling_on, resolved, default_currency, ordered).status
+            decision = decide(so_far, ruling_on, resolved, default_currency, ordered)
+            state = heed_discards(decision, so_far, discards, resolved).status
         told.append(StoryEvent(**row._asdict(), payment_state=state))
     return told
