@@ -11,6 +11,7 @@ from tasks.cli.options import WHEN, json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say, transactions
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.pipeline import rereading
+from tasks.settings import Settings
 from tasks.store.actions import Operator
 from tasks.store.column_types import LARGEST_ID
 from tasks.store.views import events as views
@@ -24,6 +25,11 @@ def events() -> None:
 @events.command(name="list")
 @click.option("--type", "event_type", help="Only events of this type.")
 @click.option("--payment-id", help="Only events of this payment.")
+@click.option(
+    "--state",
+    type=click.Choice(views.STATES),
+    help="Only events in this state; those that cannot be read are invalid, whatever became of their letter.",
+)
 @click.option("--since", type=WHEN, help="Only events received at this time (UTC) or later.")
 @click.option("--until", type=WHEN, help="Only events received before this time (UTC).")
 @limit_option
@@ -63,17 +69,21 @@ def show(event_id: int, *, as_json: bool) -> None:
 @operator_options
 @json_option
 def reread(*, by: Operator, as_json: bool) -> None:
-    """Read anew, after an upgrade, what an earlier version has read of the stored events.
+    """Read anew, after an upgrade, what an earlier version has read, and what was set aside.
 
-    A payment of which an event says another thing now is fulfilled again. It may be stopped and run again.
+    A payment of which an event says another thing now is fulfilled again. A foreign event whose merchant
+    COINFLOW_MERCHANT_IDS names now, and one that can be read now, is taken in again; restart the worker
+    before. It may be stopped and run again.
     """
-    counts: Counter[str] = Counter(dict.fromkeys(("events", "unreadable", "payments", "taken_in"), 0))
+    names = ("events", "unreadable", "foreign", "payments", "taken_in")
+    counts: Counter[str] = Counter(dict.fromkeys(names, 0))
     with transactions() as engine:
-        for batch in rereading.reread(engine, by):
+        for batch in rereading.reread(engine, by, Settings.load().merchant_ids):
             batch.work.send(celery.app)
             counts.update(
                 events=batch.events,
                 unreadable=batch.unreadable,
+                foreign=batch.foreign,
                 payments=len(batch.work.payment_ids),
                 taken_in=len(batch.work.unread),
             )

@@ -45,18 +45,23 @@ class Terms:
 class Pricing:
     """Prices a payment's offers, each once: what is paid stays paid, whatever a later list says.
 
-    A refusal is priced anew where somebody asks for that, unless a person has accepted the price. What was
-    paid by a discarded event is not priced any more. What is held without any verdict was priced by an
-    earlier release, which stored none.
+    A refusal is priced anew where somebody asks for that, and one of what could not be read once it can be,
+    unless a person has accepted the price. What was paid by a discarded event is not priced any more. What is
+    held without any verdict was priced by an earlier release, which stored none.
     """
 
     def __init__(self, payment: Payment, terms: Terms) -> None:
         """Start from the verdicts that stand."""
-        self.verdicts = list(payment.verdicts)
+        accepts = resolve(payment.resolutions).accepts_price
+        readable = () if accepts else {each.key for each in payment.events if each.facts.price}
+        self.verdicts = [
+            each
+            for each in payment.verdicts
+            if each.error != PayloadInvalid.__name__ or each.key not in readable
+        ]
         if payment.asks_again:
-            accepts = resolve(payment.resolutions).accepts_price
             stand = {None, *(each.__name__ for each in (*ACCEPTABLE, Overpaid) if accepts)}
-            self.verdicts = [each for each in payment.verdicts if each.error in stand]
+            self.verdicts = [each for each in self.verdicts if each.error in stand]
         #: The list by which something was priced now, or None.
         self.price_list_id: int | None = None
         self._payment = payment

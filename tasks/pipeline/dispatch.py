@@ -1,6 +1,6 @@
 """Dispatch: sends what is stored and pending to the handlers it goes to."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TypedDict
@@ -19,6 +19,8 @@ from tasks.store.fulfilment import FULFILMENT
 FULFILMENT_TASK = "tasks.fulfilment.fulfil_payments"
 ORDERS_TASK = "tasks.orders.find_order"
 HANDLER_TASKS = "tasks.handlers."
+#: Characters of bodies in one message to intake; a single body may be longer.
+_MESSAGE = 1_000_000
 
 
 class Delivery(TypedDict):
@@ -41,14 +43,28 @@ class Work:
 
     def send(self, app: Celery) -> None:
         """Send it: the payments as one message, each event to each handler as one of its own."""
-        if self.unread:
-            app.tasks[INTAKE_TASK].delay(list(self.unread.values()))
+        for deliveries in _bounded(self.unread.values()):
+            app.tasks[INTAKE_TASK].delay(deliveries)
         if self.payment_ids:
             app.tasks[FULFILMENT_TASK].delay(sorted(self.payment_ids))
         for handler, event_ids in self.event_ids.items():
             task = app.tasks[ORDERS_TASK if handler == ORDERS else HANDLER_TASKS + handler]
             for event_id in event_ids:
                 task.delay(event_id)
+
+
+def _bounded(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
+    """Yield deliveries in lists that any broker takes as one message."""
+    held: list[Delivery] = []
+    size = 0
+    for each in deliveries:
+        if held and size + len(each["body"]) > _MESSAGE:
+            yield held
+            held, size = [], 0
+        held.append(each)
+        size += len(each["body"])
+    if held:
+        yield held
 
 
 def plan(connection: Connection, event_ids: Collection[int]) -> Work:

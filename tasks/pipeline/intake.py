@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from datetime import datetime
 
 import structlog
 from celery import shared_task
@@ -12,16 +11,17 @@ from sqlalchemy import Connection
 from celeryconfig import INTAKE_TASK
 from tasks.celery import Collaborators, collaborators
 from tasks.coinflow.account_payloads import Subscription
-from tasks.coinflow.event import carries, read_event, read_packet
+from tasks.coinflow.event import carries
 from tasks.coinflow.payloads import PurchasePayload
-from tasks.errors import PayloadInvalid
+from tasks.pipeline.arrivals import read
 from tasks.pipeline.dispatch import Delivery, Work, plan
+from tasks.pipeline.foreign import warn_of_foreign
 from tasks.pipeline.routing import INTAKE, ORDERS, ROUTES
 from tasks.store import events, runs, subscriptions
 from tasks.store.events import Arrival
 from tasks.store.fulfilment import FULFILMENT, fulfil
 from tasks.store.orders import orders_of
-from tasks.store.states import RunState, SetAside
+from tasks.store.states import RunState
 from tasks.worker.groups import GroupTask
 
 _log = structlog.get_logger(__name__)
@@ -61,15 +61,13 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
     """
     arrivals: dict[str, Arrival] = {}
     for delivery in deliveries:
-        arrival = _read(delivery, merchant_ids)
+        arrival = read(delivery, merchant_ids)
         arrivals.setdefault(arrival.packet.key, arrival)
     stored = events.insert_new(connection, arrivals.values())
     for key, (event_id, set_aside) in stored.items():
         # The accepted merchants or the models may have changed since it was set aside.
-        if set_aside and not arrivals[key].set_aside:
-            events.count_in(connection, event_id, arrivals[key].packet, arrivals[key].facts)
-            runs.finish(connection, [event_id], INTAKE)
-            runs.reopen(connection, [(event_id, FULFILMENT)], [RunState.DONE, RunState.DEAD])
+        if set_aside and set_aside != arrivals[key].set_aside:
+            _look_again(connection, event_id, arrivals[key])
     ids = {key: event_id for key, (event_id, _) in stored.items()}
     asked = _to_ask(connection, arrivals)
     runs.add(connection, [(ids[key], name) for key in sorted(arrivals) for name in _handlers(arrivals[key])])
@@ -86,27 +84,25 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
     for arrival in arrivals.values():
         if arrival.event and arrival.event.misfits:
             _log.warning("event.misfits", event_type=arrival.packet.event_type, fields=arrival.event.misfits)
+    warn_of_foreign(arrivals.values(), merchant_ids)
     for key, arrival in arrivals.items():
-        if arrival.fault and ids[key] in work.unread:
+        if ids[key] not in work.unread:
+            continue
+        if arrival.fault:
             runs.give_up(connection, [ids[key]], INTAKE, arrival.fault, attempts=1)
+        else:
+            runs.finish(connection, [ids[key]], INTAKE)
     return replace(work, unread={})
 
 
-def _read(delivery: Delivery, merchant_ids: Collection[str]) -> Arrival:
-    packet = read_packet(delivery["body"])
-    arrival = Arrival(packet, delivery["body"], datetime.fromisoformat(delivery["received_at"]))
-    try:
-        event = read_event(packet)
-    except PayloadInvalid as fault:
-        return replace(arrival, set_aside=SetAside.INVALID, fault=fault)
-    if not event or not merchant_ids:
-        return replace(arrival, event=event)
-    if event.merchant_fault:
-        return replace(arrival, event=event, set_aside=SetAside.FOREIGN, fault=event.merchant_fault)
-    merchant = event.payload.merchant_id
-    # Refunds and others name no merchant: their payment's other events do.
-    is_foreign = merchant is not None and merchant not in merchant_ids
-    return replace(arrival, event=event, set_aside=SetAside.FOREIGN if is_foreign else None)
+def _look_again(connection: Connection, event_id: int, arrival: Arrival) -> None:
+    """Let an event that was set aside be what it is read as now."""
+    events.recount(connection, event_id, arrival)
+    if not arrival.fault:
+        # Also where an operator has given it up: that was about what could not be read.
+        runs.reopen(connection, [(event_id, INTAKE)], [RunState.DISCARDED])
+        runs.finish(connection, [event_id], INTAKE)
+    runs.reopen(connection, [(event_id, FULFILMENT)], [RunState.DONE, RunState.DEAD])
 
 
 def _handlers(arrival: Arrival) -> Sequence[str]:

@@ -36,11 +36,15 @@ _STATEMENTS = (
     .where(events.c.payment_id.in_(bindparam("payment_ids", expanding=True)))
     .order_by(events.c.payment_id, events.c.id)
 )
-_STALE = (
+_DOUBTFUL = (
     select(events)
     .where(
         events.c.id > bindparam("after"),
-        or_(events.c.facts_version.is_(None), events.c.facts_version != VERSION),
+        or_(
+            events.c.facts_version.is_(None),
+            events.c.facts_version != VERSION,
+            events.c.set_aside.is_not(None),
+        ),
     )
     .order_by(events.c.id)
     .limit(bindparam("limit"))
@@ -92,9 +96,13 @@ def insert_new(connection: Connection, arrivals: Collection[Arrival]) -> dict[st
     return {row.key: Stored(row.id, row.set_aside) for row in rows}
 
 
-def count_in(connection: Connection, event_id: int, packet: Packet, facts: Facts | None) -> None:
-    """Let an event count that was set aside, of the payment that this version reads of it."""
-    values = {"set_aside": None, "payment_id": packet.payment_id, **_read(facts)}
+def recount(connection: Connection, event_id: int, arrival: Arrival) -> None:
+    """Let an event that was set aside count, or not, as it is read now."""
+    values = {
+        "set_aside": arrival.set_aside,
+        "payment_id": arrival.packet.payment_id,
+        **_read(arrival.facts),
+    }
     connection.execute(update(events).where(events.c.id == event_id).values(values))
 
 
@@ -117,9 +125,9 @@ def statements(connection: Connection, payment_ids: Collection[str]) -> Sequence
     return [(payment, number, said) for payment, number, said in found if said]
 
 
-def stale(connection: Connection, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return events after the one numbered `after` whose facts another version has extracted, or none."""
-    return connection.execute(_STALE, {"after": after, "limit": limit}).all()
+def doubtful(connection: Connection, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return events after `after` that are set aside, or whose facts another version has extracted."""
+    return connection.execute(_DOUBTFUL, {"after": after, "limit": limit}).all()
 
 
 def refresh(connection: Connection, event_id: int, packet: Packet, facts: Facts | None) -> None:

@@ -23,6 +23,7 @@ from tasks.payments.price_list_form import Overpayment, PriceList
 from tasks.payments.resolution import ResolutionKind
 from tasks.settings import FlowerSettings
 from tasks.store.states import RunState, SetAside
+from tasks.store.views.events import STATES
 from tests.stack import ROOT, procfile
 from tests.variables import ALL
 
@@ -82,6 +83,7 @@ def test_the_fields_of_the_price_list() -> None:
 def test_the_states() -> None:
     events = {*RunState, SetAside.FOREIGN, "handled"} - {RunState.DONE}
     assert set(table("states.md", "An event")) == events
+    assert {*events, SetAside.INVALID} == set(STATES)
     assert set(table("states.md", "A run")) == set(RunState)
     assert set(DecisionStatus) <= set(table("states.md", "A payment"))
     assert set(re.findall(r"`(\w+)`", section("states.md", "A grant"))) >= set(GrantStatus)

@@ -1,7 +1,7 @@
 """The money rule without a database: what is due, what moves, and what stays whatever the price list says."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.coinflow.samples import sample, with_identity
-from tasks.errors import Discarded, ItemUnknown, PriceListUnusable, PriceMismatch, WalletInvalid
+from tasks.errors import (
+    Discarded,
+    ItemUnknown,
+    PayloadInvalid,
+    PriceListUnusable,
+    PriceMismatch,
+    WalletInvalid,
+)
 from tasks.payments.discards import Discard
 from tasks.payments.facts import Facts
 from tasks.payments.grants import Grant, GrantStatus
@@ -269,6 +276,25 @@ def test_what_an_operator_has_discarded_is_never_granted(others: list[Statement]
     for odd in (event(webhookInfo={"item": 7.5}), event(customerId=None, rawCustomerId=None)):
         given_up = settle(Payment("pay", [odd], discarded={odd.key: Discard()}), PRICES)
         assert (type(given_up.refusal), given_up.decision.notes) == (Discarded, ())
+
+
+@pytest.mark.parametrize(("cents", "status"), [(500, "granted"), (1, "refused")])
+def test_what_could_not_be_read_is_priced_once_it_can_be(cents: int, status: str) -> None:
+    paid, shop = event(cents=cents), Shop()
+    assert shop.settle([replace(paid, facts=event(subtotal=None).facts)]).status == "refused"
+    for _ in range(2):
+        settlement = shop.settle([paid])
+        assert (settlement.status, len(settlement.verdicts)) == (status, 1)
+        assert not isinstance(settlement.refusal, PayloadInvalid)
+
+
+def test_what_a_person_has_accepted_unread_stays_accepted() -> None:
+    paid, shop = event(cents=1), Shop()
+    accepted = [Resolution(ResolutionKind.ACCEPT_PRICE)]
+    unread = replace(paid, facts=event(subtotal=None).facts)
+    for each in (unread, paid):
+        assert shop.settle([each], resolutions=accepted).status == "granted"
+    assert shop.moves == 1
 
 
 def test_facts_are_the_same_when_they_were_stored() -> None:

@@ -13,6 +13,23 @@ from tasks.store.schema import dead_letters, events, handler_runs
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.records import between, equal, newest_last, records
 
+_OF_RUNS = (
+    select(
+        case(
+            (func.sum(case((handler_runs.c.state == RunState.DEAD, 1), else_=0)) > 0, "dead"),
+            (func.sum(case((handler_runs.c.state == RunState.PENDING, 1), else_=0)) > 0, "pending"),
+            (func.sum(case((handler_runs.c.state == RunState.DISCARDED, 1), else_=0)) > 0, "discarded"),
+            else_="handled",
+        )
+    )
+    .where(handler_runs.c.event_id == events.c.id)
+    .scalar_subquery()
+)
+_STATE = case((events.c.set_aside == SetAside.FOREIGN, SetAside.FOREIGN.value), else_=_OF_RUNS)
+
+#: What an event can be; an invalid one is shown as dead, or as discarded.
+STATES = ("handled", "pending", "dead", "discarded", *(each.value for each in SetAside))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
@@ -20,6 +37,8 @@ class EventFilter:
 
     event_type: str | None = None
     payment_id: str | None = None
+    #: One of `STATES`.
+    state: str | None = None
     #: Received at this time or later.
     since: datetime | None = None
     #: Received before this time.
@@ -83,6 +102,10 @@ def list_events(connection: Connection, chosen: EventFilter) -> tuple[EventLine,
     query = event_lines().order_by(*order, events.c.id.desc()).limit(chosen.limit)
     query = equal(query, (events.c.event_type, chosen.event_type), (events.c.payment_id, chosen.payment_id))
     query = between(query, events.c.received_at, chosen.since, chosen.until)
+    if chosen.state:
+        # Few are set aside, and they have an index.
+        of = events.c.set_aside if chosen.state in set(SetAside) else _STATE
+        query = query.where(of == chosen.state)
     return newest_last(connection, query, EventLine)
 
 
@@ -120,23 +143,11 @@ def _misfits(body: str) -> tuple[str, ...]:
 
 def event_lines() -> Select[Any]:
     """Return the query of `EventLine`s, of all events and in no order."""
-    state = (
-        select(
-            case(
-                (func.sum(case((handler_runs.c.state == RunState.DEAD, 1), else_=0)) > 0, "dead"),
-                (func.sum(case((handler_runs.c.state == RunState.PENDING, 1), else_=0)) > 0, "pending"),
-                (func.sum(case((handler_runs.c.state == RunState.DISCARDED, 1), else_=0)) > 0, "discarded"),
-                else_="handled",
-            )
-        )
-        .where(handler_runs.c.event_id == events.c.id)
-        .scalar_subquery()
-    )
     return select(
         events.c.id,
         events.c.event_type,
         events.c.payment_id,
         events.c.created,
         events.c.received_at,
-        case((events.c.set_aside == SetAside.FOREIGN, "foreign"), else_=state).label("state"),
+        _STATE.label("state"),
     )
