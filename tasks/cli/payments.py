@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tasks.cli.acting import operator_options, reason_options
-from tasks.cli.options import json_option, limit_option
+from tasks.cli.options import WHEN, json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.named import MOST
@@ -14,6 +14,7 @@ from tasks.payments.resolution import Resolution, ResolutionKind
 from tasks.settings import Settings
 from tasks.store import operations
 from tasks.store.actions import Operator
+from tasks.store.column_types import LARGEST_ID
 from tasks.store.operations import NotMatched, NotResolvable
 from tasks.store.views import payments as views
 from tasks.store.views.attention import list_attention
@@ -34,18 +35,21 @@ def payments() -> None:
     is_flag=True,
     help="Only what asks for a person, each with its reason; what must be answered soonest comes first.",
 )
+@click.option("--wallet", help="Only payments that this wallet paid or gets, in any spelling of it.")
+@click.option("--cents", type=click.IntRange(0, LARGEST_ID), help="Only payments of this price.")
+@click.option("--since", type=WHEN, help="Only payments that changed at this time (UTC) or later.")
+@click.option("--until", type=WHEN, help="Only payments that changed before this time (UTC).")
 @limit_option
 @json_option
-def list_payments(*, attention: bool, state: str | None, limit: int, as_json: bool) -> None:
+def list_payments(*, attention: bool, state: str | None, as_json: bool, **options: Any) -> None:
     """List payments, the one that changed last at the end."""
     if attention and state:
         raise click.UsageError("Say either --attention or --state.")
+    chosen = views.PaymentFilter(state=DecisionStatus(state) if state else None, **options)
     with database() as connection:
-        if attention:
-            listed: Sequence[object] = list_attention(connection, limit)
-        else:
-            chosen = views.PaymentFilter(state=DecisionStatus(state) if state else None, limit=limit)
-            listed = views.list_payments(connection, chosen)
+        listed: Sequence[object] = (
+            list_attention(connection, chosen) if attention else views.list_payments(connection, chosen)
+        )
     if as_json:
         print_json(listed)
     else:

@@ -14,6 +14,7 @@ from tasks.pipeline.dispatch import Delivery
 from tasks.store.price_lists import accept
 from tasks.store.schema import grants, ledger_entries, payments
 from tasks.store.views.attention import list_attention
+from tasks.store.views.payments import PaymentFilter
 from tests.acceptance.told_cases import CATALOG, FOLDERS, Case, read_cases
 from tests.integration.pipeline import run, take_in
 
@@ -83,7 +84,7 @@ def outcome(engine: Engine, case: Case) -> tuple[dict[str, dict[str, int]], dict
         for row in connection.execute(query):
             items = held.setdefault(wallet_key(row.wallet), {})
             items[row.item] = items.get(row.item, 0) + row.quantity
-        for line in list_attention(connection, 1000):
+        for line in list_attention(connection, PaymentFilter(limit=1000)):
             if line.payment_id in case.payment_ids:
                 reasons.setdefault(line.payment_id, []).append(line.reason)
     return held, {payment_id: sorted(each) for payment_id, each in reasons.items()}

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, text
 
 from tasks.payments.attention import NoteReason
 from tasks.store.views.attention import AttentionLine, list_attention
+from tasks.store.views.payments import PaymentFilter
 from tests.integration.commands import ctl, read
 from tests.integration.pipeline import delivery, run, take_in
 
@@ -63,7 +64,7 @@ def come(engine: Engine, payment_id: str, *events: dict[str, Any]) -> None:
 
 def listed(engine: Engine, limit: int = 100) -> list[AttentionLine]:
     with engine.connect() as connection:
-        return list(list_attention(connection, limit))
+        return list(list_attention(connection, PaymentFilter(limit=limit)))
 
 
 def reasons(engine: Engine) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, update
 
 from tasks.payments.decision import DecisionStatus
 from tasks.store.runs import give_up
-from tasks.store.schema import events
+from tasks.store.schema import events, payments
 from tasks.store.states import RunState
 from tasks.store.views.events import EventFilter, event_story, list_events
 from tasks.store.views.letters import LetterFilter, letter_story, list_letters
@@ -17,6 +17,7 @@ from tasks.store.views.payment_story import PaymentStory, payment_story
 from tasks.store.views.payments import PaymentFilter, list_payments
 from tasks.store.views.subscriptions import SubscriptionFilter, list_subscriptions
 from tasks.store.views.wallets import Wallet, WalletItem, wallet_of
+from tests.integration.commands import read
 from tests.integration.pipeline import delivery, run, take_in
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -165,3 +166,43 @@ def test_subscriptions_are_listed_by_wallet(engine: Engine) -> None:
         assert list_subscriptions(connection, SubscriptionFilter(wallet=listed.wallet)) == (listed,)
         assert list_subscriptions(connection, replace(SubscriptionFilter(), wallet="nobody")) == ()
     assert (listed.state, listed.event_id) == ("active", 1)
+
+
+ADDRESS = "0xAbCdEf0123456789aBcDeF0123456789AbCdEf01"
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"wallet": "alice"}, ["one", "two"]),
+        ({"wallet": ADDRESS.lower()}, ["chain"]),
+        ({"wallet": "nobody"}, []),
+        ({"cents": 1}, ["two"]),
+        ({"cents": 500}, ["one", "chain"]),
+        ({"since": "2026-11-02"}, ["two", "chain"]),
+        ({"until": "2026-11-02"}, ["one"]),
+        ({"since": "2026-11-02", "until": "2026-11-03"}, ["two"]),
+        ({"wallet": "alice", "since": "2026-11-02"}, ["two"]),
+        ({"wallet": "alice", "state": "granted"}, ["one"]),
+        ({"limit": 1}, ["chain"]),
+    ],
+)
+def test_payments_are_listed_by_what_is_known_of_them(
+    engine: Engine, options: dict[str, object], found: list[str]
+) -> None:
+    address: dict[str, Any] = {"data__customerId": ADDRESS, "data__rawCustomerId": ADDRESS}
+    bought = {
+        "one": delivery("one"),
+        "two": delivery("two", data__subtotal__cents=1),
+        "chain": delivery("chain", **address),
+    }
+    for day, (name, each) in enumerate(bought.items(), 1):
+        run(engine, take_in(engine, each))
+        changed = update(payments).where(payments.c.id == name)
+        with engine.begin() as connection:
+            connection.execute(changed.values(updated_at=datetime(2026, 11, day, tzinfo=UTC)))
+    typed = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    assert [each["payment_id"] for each in read("payments", "list", *typed)] == found
+    if not options.keys() & {"state", "limit"}:
+        asking = [each["payment_id"] for each in read("payments", "list", "--attention", *typed)]
+        assert asking == [name for name in found if name == "two"]

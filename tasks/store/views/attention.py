@@ -11,7 +11,9 @@ from tasks.payments.attention import Note, NoteReason
 from tasks.payments.decision import DecisionStatus
 from tasks.store.documents import read_notes
 from tasks.store.schema import payments
+from tasks.store.views.payments import PaymentFilter, meant
 
+_EVERY_PAYMENT = PaymentFilter()
 #: Money was taken, and has not gone back.
 _TAKEN = (
     DecisionStatus.GRANTED,
@@ -36,15 +38,21 @@ class AttentionLine:
     updated_at: datetime
 
 
-def list_attention(connection: Connection, limit: int = 100) -> tuple[AttentionLine, ...]:
-    """Return what a person should look at, of so many payments: what must be answered soonest comes first."""
+def list_attention(
+    connection: Connection, chosen: PaymentFilter = _EVERY_PAYMENT
+) -> tuple[AttentionLine, ...]:
+    """Return what a person should look at of the payments that are meant.
+
+    What must be answered soonest comes first; so many payments are told of as the filter says.
+    """
     soonest = (
         payments.c.respond_by_date.is_(None),
         payments.c.respond_by_date,
         payments.c.updated_at,
         payments.c.id,
     )
-    query = _asking().where(payments.c.is_done.is_(False)).order_by(*soonest).limit(limit)
+    query = _asking().where(payments.c.is_done.is_(False)).order_by(*soonest).limit(chosen.limit)
+    query = meant(query, chosen)
     return tuple(line for row in connection.execute(query) for line in _lines(row))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, or_, select
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.wallet import wallet_key
 from tasks.store.schema import grants, payments, wallets
-from tasks.store.views.records import equal, newest_last, records
+from tasks.store.views.records import between, equal, newest_last, records
 from tasks.store.views.spellings import is_wallet
 
 
@@ -18,6 +18,14 @@ class PaymentFilter:
     """Which payments are meant; what is None excludes none."""
 
     state: DecisionStatus | None = None
+    #: Who paid it or gets it, in any spelling.
+    wallet: str | None = None
+    #: The price that was paid.
+    cents: int | None = None
+    #: Changed at this time or later.
+    since: datetime | None = None
+    #: Changed before this time.
+    until: datetime | None = None
     #: Those that changed last, so many.
     limit: int = 100
 
@@ -56,7 +64,18 @@ class GrantLine:
 def list_payments(connection: Connection, chosen: PaymentFilter) -> tuple[PaymentLine, ...]:
     """Return the payments that are meant, the one that changed last at the end."""
     query = payment_lines().order_by(payments.c.updated_at.desc(), payments.c.id).limit(chosen.limit)
-    return newest_last(connection, equal(query, (payments.c.decision, chosen.state)), PaymentLine)
+    return newest_last(connection, meant(query, chosen), PaymentLine)
+
+
+def meant(query: Select[Any], chosen: PaymentFilter) -> Select[Any]:
+    """Return the query for those payments alone that are meant, however many."""
+    query = equal(query, (payments.c.decision, chosen.state), (payments.c.cents, chosen.cents))
+    query = between(query, payments.c.updated_at, chosen.since, chosen.until)
+    if chosen.wallet is None:
+        return query
+    return query.where(
+        or_(is_wallet(payments.c.payer, chosen.wallet), is_wallet(payments.c.wallet, chosen.wallet))
+    )
 
 
 def find_payments(connection: Connection, text: str, limit: int = 100) -> tuple[PaymentLine, ...]:
