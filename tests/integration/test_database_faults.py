@@ -163,7 +163,7 @@ def test_a_newer_versions_tables_stop_neither_the_release_nor_the_work(
     assert newer in said
     assert NEWEST in said
     assert ctl("payments", "list").exit_code == 0
-    administer(database, "UPDATE alembic_version SET version_num = 'ae1027a6acf'")
+    administer(database, "UPDATE alembic_version SET version_num = 'theirs'")
     assert "another application" in refusal()
 
 
