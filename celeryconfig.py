@@ -224,10 +224,12 @@ def prefixed(name: str) -> str:
 
 
 # kombu loads a transport by its name, so neither side imports it. `broker_transport` would name one, too, but
-# not for long: when kombu changes to another node of a cluster it takes what it calls by the URL's scheme.
+# not for long: when kombu changes to another node of a cluster, or tells a monitor of its connection, it
+# takes what it calls by the URL's scheme.
 TRANSPORT_ALIASES.update(
     amqp="tasks.transports.rabbitmq:Transport",
     amqps="tasks.transports.rabbitmq:SSLTransport",
+    embedded="tasks.embedded_broker.transport:Transport",
     redis="tasks.transports.redis:RedisTransport",
     rediss="tasks.transports.redis:RedisTransport",
 )
@@ -253,7 +255,6 @@ elif _scheme.startswith("redis"):
     }
 else:
     broker_url = "embedded://"
-    broker_transport = "tasks.embedded_broker.transport:Transport"
     broker_transport_options = {"path": os.environ.get("EMBEDDED_BROKER_PATH", "var/broker.sqlite3")}
 
 if _scheme in {"amqps", "rediss"}:

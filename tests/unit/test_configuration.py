@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from kombu import Connection
 
 import celeryconfig
 from tasks.celery import app
@@ -83,6 +84,12 @@ def transport_options(url: str) -> dict[str, Any]:
         check=True,
     )
     return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "amqps", "embedded", "redis", "rediss"])
+def test_an_address_names_a_transport_of_ours(scheme: str) -> None:
+    """By the scheme kombu looks for it where it forgets what else it was told, as when a monitor asks."""
+    assert Connection(f"{scheme}://").get_transport_cls().__module__.startswith("tasks.")
 
 
 def test_a_worker_stops_cold_when_everything_gets_sigterm() -> None:
