@@ -19,9 +19,9 @@ class Operator(Terminal):
         assert exit_code in {None, done.exit_code}, done
         return json.loads(done.stdout) if done.exit_code == 0 else done.stderr
 
-    def send(self, task: str, *, queue: str) -> None:
-        """Send a task, which need not exist."""
-        self.ask("send", task, queue)
+    def send(self, task: str, *, queue: str, expires: float | None = None) -> None:
+        """Send a task, which need not exist, and which may expire after so many seconds."""
+        self.ask("send", task, queue, expires)
 
     def publish(self, body: str, **options: Any) -> None:
         """Publish a message, which need not be a task."""

@@ -7,7 +7,7 @@ import pytest
 from kombu import Connection, Producer, Queue
 from sqlalchemy import make_url
 
-from celeryconfig import dead_queue, former_dead_queue
+from celeryconfig import SWEEP_TASK, dead_queue, former_dead_queue
 from tests.operator import Operator
 from tests.services import SharedRabbitMQ, VirtualHost, postgres_database, rabbitmqctl
 from tests.services.postgres_server import POSTGRES
@@ -77,6 +77,28 @@ def test_looking_at_dead_letters_changes_nothing(stack: Stack, dead_letters: Ope
     for letter in seen:
         dead_letters("discard", letter["id"], "--yes")
     assert dead_letters("list") == []
+
+
+def test_a_sweep_that_waits_is_no_dead_letter_and_one_of_a_former_release_says_what_it_is(
+    stack: Stack, dead_letters: Operator
+) -> None:
+    dead_letters.send("an.old.task", queue="events")
+    wait_until(lambda: dead_letters("list"), what="what no task takes is dead")
+    stack.kill("worker")
+    # First, for RabbitMQ lets what is behind others wait.
+    dead_letters.send(SWEEP_TASK, queue="recovery", expires=0.1)
+    dead_letters.send(SWEEP_TASK, queue="recovery")
+
+    def both() -> list[dict[str, str]]:
+        letters: list[dict[str, str]] = dead_letters("list")
+        return letters if len(letters) == 2 else []
+
+    expired, lost = wait_until(both, what="the former release's sweep has expired")
+    assert (expired["error"], expired["reason"], expired["handler"]) == ("Expired", "expired", SWEEP_TASK)
+    assert (lost["error"], lost["reason"], lost["handler"]) == ("UnknownTask", "rejected", "an.old.task")
+    assert dead_letters("discard", "--error", "Expired", "--yes")["ids"] == [expired["id"]]
+    assert dead_letters("discard", "--all", "--yes")["ids"] == [lost["id"]]
+    stack.start("worker")
 
 
 def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(

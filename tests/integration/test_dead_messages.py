@@ -1,5 +1,7 @@
 """Messages that no task could take: under the broker's own reason, and known by every task that there is."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from sqlalchemy import Engine
 from celeryconfig import SWEEP_TASK, beat_schedule, dead_queue, task_queues
 from tasks.celery import app
 from tests.integration.commands import read
+from tests.merchants import employ
+from tests.pseudo_terminal import shown
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +73,13 @@ def test_a_sweep_that_has_expired_says_that_it_can_be_discarded_and_hides_nothin
     bury(("tasks.intake.store_events", "expired", 9))
     *_, event = read("dead-letters", "list")
     assert event["message"].endswith("then replay.")
+
+
+def test_a_handler_is_known_where_handlers_names_its_module(tmp_path: Path) -> None:
+    bury(("tasks.handlers.kills_its_process", "rejected", 1), ("tasks.handlers.gone", "rejected", 2))
+    own = {"EMBEDDED_BROKER_PATH": str(tmp_path / "broker"), **employ("tests.merchants.deadly")}
+    sent = shown([["dead-letters", "list", "--json"]], {**os.environ, **own})
+    assert [(each["handler"], each["error"]) for each in json.loads(sent)] == [
+        ("tasks.handlers.kills_its_process", "NotTaken"),
+        ("tasks.handlers.gone", "UnknownTask"),
+    ]

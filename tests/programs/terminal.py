@@ -19,9 +19,9 @@ def ctl(*arguments: str) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr + (repr(done.exception) if done.exception else "")
 
 
-def send(task: str, queue: str) -> None:
-    """Send a task, which need not exist."""
-    app.send_task(task, queue=queue)
+def send(task: str, queue: str, expires: float | None) -> None:
+    """Send a task, which need not exist, and which may expire after so many seconds."""
+    app.send_task(task, queue=queue, expires=expires)
 
 
 def publish(body: str, options: dict[str, Any]) -> None:
