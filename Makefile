@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help run test coverage test-servers test-poolers fuzz bench chaos lint audit lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 	@exec python -m tasks.cli.run
@@ -37,7 +37,7 @@ test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the
 	TEST_RABBITMQ=$${four:-own} pytest tests/acceptance -m cluster || code=1; \
 	exit $$code
 
-test-deployments: .venv/developed ## Follow the pages of systemd and containers, on machines and images of their own
+test-deployments: .venv/developed ## Deploy as the pages say, on machines and images of their own, and all at its narrowest
 	$(PYTEST) tests/acceptance -m deployment
 
 # Those that use PostgreSQL have it in their names. A pooler refuses what it does not know, or drops it.

@@ -70,6 +70,7 @@ class Load:
     url: str
     packets: list[Packet]
     seconds: float
+    key: str = KEY
     answers: list[Answer] = field(default_factory=list)
     #: Packets that were answered 200.
     accepted: set[Packet] = field(default_factory=set)
@@ -107,7 +108,7 @@ class Load:
         free = asyncio.Semaphore(_CONCURRENCY)
         async with (
             httpx2.AsyncClient(
-                limits=limits, timeout=COINFLOW_PATIENCE, headers={"Authorization": KEY}
+                limits=limits, timeout=COINFLOW_PATIENCE, headers={"Authorization": self.key}
             ) as client,
             asyncio.TaskGroup() as group,
         ):
