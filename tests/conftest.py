@@ -1,6 +1,7 @@
 """Shared set-up: no test sees the developer's environment or `.env`."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -57,6 +58,9 @@ for _name in _NAMES:
 # The tests' databases lie behind a pooler then.
 if os.environ.get("TEST_DATABASE_POOLER"):
     os.environ["DATABASE_POOLER"] = "true"
+
+# Whoever starts the tests by `nohup` would have all that they start ignore a terminal that closes.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The tests start more than a hundred processes: what one of them has compiled is there for the next.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

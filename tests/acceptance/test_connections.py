@@ -39,7 +39,8 @@ def _broker(name: str, folder: Path) -> Iterator[tuple[Server, str]]:
 def _documented(broker: str) -> dict[str, int]:
     """Return the connections of each process, as the reference says them."""
     text = (ROOT / "docs/reference/processes-and-queues.md").read_text()
-    rows = re.findall(r"^\| `(\w+)`[^|\n]* \| (\d+) \| (\d+) \|", text, re.MULTILINE)
+    section = text.partition("## Connections\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)`[^|\n]* \| (\d+) \| (\d+) \|", section, re.MULTILINE)
     return {process: int(counts[broker == "redis"]) for process, *counts in rows}
 
 
