@@ -59,8 +59,11 @@ for _name in _NAMES:
 if os.environ.get("TEST_DATABASE_POOLER"):
     os.environ["DATABASE_POOLER"] = "true"
 
-# Whoever starts the tests by `nohup` would have all that they start ignore a terminal that closes.
+# Whoever starts the tests by `nohup`, or in the background of a script, would have all that they start ignore
+# a terminal that closes, or Ctrl-C.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tests start more than a hundred processes: what one of them has compiled is there for the next.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

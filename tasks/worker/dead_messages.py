@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
-from kombu import Producer, Queue
+from kombu import Connection, Producer, Queue
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from celeryconfig import BROKER_PREFIX, CONFIRM_TIMEOUT, QUEUES, dead_queue, former_dead_queues, task_queues
@@ -205,7 +205,8 @@ def dead_messages(app: Celery) -> Iterator[tuple[list[DeadMessage], Producer]]:
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(CONFIRM_TIMEOUT))
         producer = Producer(connection)
-        _bring_home(app, producer)
+        with _without_prefix(app, connection) as former:
+            _bring_home(app, former, producer)
         queue = dead_queue(connection.default_channel)
         queue.declare()
         held = []
@@ -222,20 +223,29 @@ def dead_messages(app: Celery) -> Iterator[tuple[list[DeadMessage], Producer]]:
                         each.message.requeue()
 
 
-def _bring_home(app: Celery, producer: Producer) -> None:
+def _bring_home(app: Celery, connection: Connection, producer: Producer) -> None:
     """Move what of ours lies in another dead queue: an earlier version's, or one without `BROKER_PREFIX`."""
-    with app.connection_for_write(transport_options={"global_keyprefix": ""}) as connection:
-        for former in former_dead_queues:
-            # RabbitMQ closes a channel that asks for a queue that is not there.
-            with connection.channel() as channel, suppress(*connection.channel_errors):
-                queue = former(channel)
-                queue.queue_declare(passive=True)
-                others = []
-                while message := queue.get(accept=app.conf.accept_content):
-                    dead = DeadMessage(message, app.tasks, app.conf.application_marks)
-                    if dead.is_ours or not BROKER_PREFIX:
-                        dead.move(producer, dead_queue)
-                    else:
-                        others.append(message)
-                for message in reversed(others):
-                    message.requeue()
+    for former in former_dead_queues:
+        # RabbitMQ closes a channel that asks for a queue that is not there.
+        with connection.channel() as channel, suppress(*connection.channel_errors):
+            queue = former(channel)
+            queue.queue_declare(passive=True)
+            others = []
+            while message := queue.get(accept=app.conf.accept_content):
+                dead = DeadMessage(message, app.tasks, app.conf.application_marks)
+                if dead.is_ours or not BROKER_PREFIX:
+                    dead.move(producer, dead_queue)
+                else:
+                    others.append(message)
+            for message in reversed(others):
+                message.requeue()
+
+
+@contextmanager
+def _without_prefix(app: Celery, connection: Connection) -> Iterator[Connection]:
+    """Return a connection that finds what has no prefix; on Redis a connection sees one prefix alone."""
+    if not BROKER_PREFIX:
+        yield connection
+    else:
+        with app.connection_for_write(transport_options={"global_keyprefix": ""}) as another:
+            yield another

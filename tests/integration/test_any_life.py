@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, func, select
 
@@ -49,10 +49,21 @@ def speak(engine: Engine, payment_id: str, said: Said) -> bool:
     word = Resolution(ResolutionKind(said.kind), said.item, said.quantity, said.wallet)
     try:
         with engine.begin() as connection:
-            resolve(connection, Operator("a person"), payment_id, word, USD)
+            before = usable(connection, payment_id)
+            refusal = resolve(connection, Operator("a person"), payment_id, word, USD)
+            if refusal and word.kind is ResolutionKind.ITEM and before:
+                assert usable(connection, payment_id) == before
+                # The model folds what is there, and does not know what was granted before.
+                reject()
     except NotResolvable:
         return False
     return True
+
+
+def usable(connection: Connection, payment_id: str) -> Sequence[object]:
+    """Return what of a payment's can be used."""
+    query = select(grants.c.item, grants.c.quantity).where(grants.c.payment_id == payment_id)
+    return connection.execute(query.where(grants.c.status == "granted")).all()
 
 
 def found(connection: Connection, payment_id: str, item: str | None = None) -> Mapping[str, object]:
