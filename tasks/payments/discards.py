@@ -10,8 +10,9 @@ from tasks.payments.decision import Decision, DecisionStatus
 from tasks.payments.resolution import Resolution, ResolutionKind
 from tasks.payments.story import Statement, tell
 
-#: What a person says who wants a payment granted.
+#: What a person says who wants a payment granted, and what makes one grantable that named nobody.
 _GRANTING = (ResolutionKind.ITEM, ResolutionKind.ACCEPT_PRICE)
+_HELPING = (*_GRANTING, ResolutionKind.WALLET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,18 @@ def heed_discards(
     """
     if not discards or decision.paid is None or decision.status is DecisionStatus.REVOKED:
         return decision
-    if note := _note_on_later(tell(events), discards, resolutions):
+    is_given_up = decision.paid.is_among(discards)
+    # A word that the price list refuses has answered nothing.
+    heard = () if is_given_up and decision.refusal else resolutions
+    if note := _note_on_later(tell(events), discards, heard):
         return decision.held_up(note)
-    if decision.refusal and decision.paid.is_among(discards):
+    if is_given_up and decision.refusal:
         return decision.given_up()
-    return decision
+    is_usable = decision.status in {DecisionStatus.GRANTED, DecisionStatus.SUSPENDED}
+    if not is_given_up or not is_usable or any(each.kind in _HELPING for each in heard):
+        return decision
+    told = f"Given up: {_told(decision.paid, discards)}. Since then nothing keeps it from being granted."
+    return decision.held_up(Note(reason=NoteReason.DISCARDED, message=told))
 
 
 def _note_on_later(
@@ -59,14 +67,21 @@ def _note_on_later(
     given_up = [event for event in paying if event.is_among(discards)]
     if not given_up:
         return None
-    known = frozenset[str]().union(*(each.known for each in discards.values()), *(e.keys for e in given_up))
-    later = [event for event in paying if not event.is_among(known)]
+    known = [_known(event, discards) for event in given_up]
+    later = [
+        event for event in paying if event not in given_up and not all(event.is_among(each) for each in known)
+    ]
     said = [each.known for each in resolutions if each.kind in _GRANTING]
     if not later or any(event.is_among(known) for known in said for event in later):
         return None
     told = "; ".join(_told(event, discards) for event in given_up)
     message = f"Given up: {told}. Since then it was paid: {', and '.join(map(_in_words, later))}."
     return Note(reason=NoteReason.DISCARDED, message=message)
+
+
+def _known(event: Statement, discards: Mapping[str, Discard]) -> frozenset[str]:
+    """Return what fulfilment was through with when the event was given up."""
+    return frozenset[str]().union(*(discards[key].known for key in event.keys if key in discards))
 
 
 def _told(event: Statement, discards: Mapping[str, Discard]) -> str:

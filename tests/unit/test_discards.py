@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.coinflow.event_types import Meaning
 from tasks.coinflow.samples import sample, with_identity
-from tasks.errors import Discarded
+from tasks.errors import Discarded, WalletInvalid
 from tasks.payments.discards import Discard
 from tasks.payments.payment import Payment
 from tasks.payments.resolution import Resolution, ResolutionKind
@@ -101,6 +101,32 @@ def test_once_it_is_replayed_it_is_granted() -> None:
     assert settled([CHEAP, PAID], {}).status == "granted"
 
 
+def test_a_word_that_the_list_refuses_leaves_it_listed() -> None:
+    dear = event(cents=700, created="2026-09-02T10:00:00Z")
+    settlement = settled([CHEAP, dear], given_up(CHEAP), word(ResolutionKind.ITEM, CHEAP, dear))
+    assert (settlement.status, settlement.due) == ("refused", {})
+    assert [each.reason for each in settlement.decision.notes] == ["discarded"]
+
+
+def test_another_discard_says_nothing_of_what_was_paid_again() -> None:
+    refund = event("Refund", created="2026-09-03T10:00:00Z")
+    discards = given_up(CHEAP, known=[CHEAP]) | given_up(refund, known=[CHEAP, PAID, refund])
+    (note,) = settled([CHEAP, PAID], discards).decision.notes
+    assert note.reason == "discarded"
+
+
+def test_what_was_given_up_for_want_of_a_wallet_is_not_granted_when_one_is_named() -> None:
+    nameless = event(customerId=None, rawCustomerId=None)
+    named = event("Card Payment Authorized")
+    refused = settled([nameless], {})
+    assert isinstance(refused.refusal, WalletInvalid)
+    verdicts = refused.verdicts
+    payment = Payment("pay", [nameless, named], discarded=given_up(nameless), verdicts=verdicts)
+    settlement = settle(payment, PRICES)
+    assert (settlement.status, settlement.due) == ("refused", {})
+    assert [each.reason for each in settlement.decision.notes] == ["discarded"]
+
+
 def test_where_the_money_is_gone_nobody_is_asked() -> None:
     settlement = settled([CHEAP, PAID, event(LOST, created="2026-09-09T10:00:00Z")], given_up(CHEAP))
     assert (settlement.status, settlement.decision.notes) == ("revoked", ())
@@ -138,8 +164,11 @@ def test_neither_order_nor_copies_decide_what_becomes_of_it(seed: int) -> None:
     assert end(random.sample(events, len(events))) == end(events)
     paying = [each for each in tell(events) if each.means(Meaning.PAID)]
     gone = [each for each in paying if each.is_among(discarded)]
-    known = frozenset[str]().union(*(each.known for each in discarded.values()))
-    new = [each for each in paying if each not in gone and not each.is_among(known)]
+    known = [
+        frozenset[str]().union(*(discarded[key].known for key in each.keys & discarded.keys()))
+        for each in gone
+    ]
+    new = [each for each in paying if each not in gone and not all(each.is_among(by) for by in known)]
     spoken = [each for each in words if each.kind in {ResolutionKind.ITEM, ResolutionKind.ACCEPT_PRICE}]
     if gone and new and not any(each.is_among(said.known) for each in new for said in spoken):
         status, due, notes, _ = end(events)
