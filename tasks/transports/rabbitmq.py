@@ -66,6 +66,7 @@ class Connection(pyamqp.Connection):
         try:
             result = super().connect(callback)
         except NotAllowed as refusal:
+            self.collect()
             if "limit" in str(refusal.reply_text):
                 raise ConnectionLimitReached(refusal.reply_text) from None
             raise

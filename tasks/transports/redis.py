@@ -8,7 +8,7 @@ Here one script takes and notes, another acknowledges, gives back and buries. ko
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from queue import Empty
 from typing import Any
 
@@ -77,6 +77,8 @@ class RedisChannel(Mandatory, NoAck, redis.Channel):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._client: Any = None
         super().__init__(*arguments, **options)
+        # kombu does so where a channel makes its pool, which but one of ours does.
+        self.keyprefix_fanout = self.keyprefix_fanout.format(db=self.pool.connection_kwargs["db"])
 
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         try:
@@ -94,7 +96,7 @@ class RedisChannel(Mandatory, NoAck, redis.Channel):
             self.connection.pool = self._get_pool()  # type: ignore[attr-defined]  # unknown to the stubs
         return self.connection.pool
 
-    @property
+    @cached_property
     def client(self) -> Any:
         """What kombu greets Redis with; it would open a connection of its own, which then idles."""
         return self._create_client()
@@ -258,7 +260,7 @@ class RedisTransport(Polling, redis.Transport):
         super().establish_connection()
         try:
             # One without memory takes this; a worker must be able to start there, and to make room.
-            self._avail_channels[-1].client.delete("writable")
+            self._avail_channels[-1].client.delete("_coinflow.writable")
         except Exception:
             self.close_connection(self)
             raise

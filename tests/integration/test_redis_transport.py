@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from kombu import Connection, Consumer, Queue
+from kombu import Connection, Consumer, Exchange, Queue
 from kombu.asynchronous import Hub
+from kombu.exceptions import OperationalError
 from kombu.transport import redis as kombu_redis
 from redis import Redis
+from redis.exceptions import ReadOnlyError
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue
 from tasks.embedded_broker.mandatory import Unroutable
 from tasks.transports.redis import RedisChannel, RedisTransport
 from tests.integration.work_queue import TOPIC, WORK, publish
-from tests.services import Server, redis
+from tests.services import Server, free_port, redis
 
 OTHER = Queue("other", TOPIC, routing_key="other")
 
@@ -269,3 +271,40 @@ def test_who_takes_a_rejected_message_at_once_holds_it(
     message.reject()
     monkeypatch.undo()
     assert len(held(client)) == 1
+
+
+def test_all_channels_share_a_connection_and_speak_to_the_same_topics(
+    connect: Callable[..., Connection], client: Redis
+) -> None:
+    connection = connect()
+    before = len(client.client_list())
+    channels: list[Any] = [connection.channel() for _ in range(3)]
+    assert len(client.client_list()) == before + 1
+    assert {each.keyprefix_fanout for each in channels} == {"/0."}
+
+
+def test_a_queue_of_a_connections_own_leaves_no_binding(
+    connect: Callable[..., Connection], client: Redis
+) -> None:
+    connection = connect()
+    everybody = Exchange("everybody", type="fanout")
+    own = Queue("own", everybody, auto_delete=True)
+    consumer = Consumer(connection.channel(), [own], on_message=print)
+    consumer.consume()
+    assert client.smembers("_kombu.binding.everybody")
+    connection.release()
+    assert not client.smembers("_kombu.binding.everybody")
+
+
+def test_a_redis_that_takes_no_writes_is_not_reached(
+    connect: Callable[..., Connection], client: Redis
+) -> None:
+    client.set("writable", "a cache's")
+    client.replicaof("127.0.0.1", free_port())
+    try:
+        with pytest.raises((ReadOnlyError, OperationalError), match="read only replica"):
+            connect().ensure_connection(max_retries=1, interval_start=0)
+    finally:
+        client.replicaof("NO", "ONE")
+    connect().ensure_connection(max_retries=1)
+    assert client.get("writable") == b"a cache's"
