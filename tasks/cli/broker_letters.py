@@ -27,7 +27,8 @@ _EXPLAINED = {
     "Undecodable": "Its body cannot be read; it is foreign or broken.",
     "NoTask": "It names no task; it is foreign.",
     "UnknownTask": "The worker has no task of this name; deploy the version that has it, then replay.",
-    "AnotherApplication": "Another application uses the same queues; give each a BROKER_PREFIX of its own.",
+    "AnotherApplication": "Another application uses the same queues: give each a BROKER_PREFIX. Or it is of "
+    "a former key: set that one again beside the new one, then replay.",
     "CrashLoop": "Each delivery ended its worker; mend the cause, then replay.",
     "Expired": "It waited longer than the broker lets it; remove the limit from its queue, then replay.",
     "QueueFull": "Its queue was full, and an operator's policy drops the oldest; remove that, then replay.",

@@ -6,7 +6,7 @@ Two that share a broker without a `BROKER_PREFIX` each would take each other's p
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from celeryconfig import APPLICATION_HEADER
+from celeryconfig import APPLICATION_HEADER, SWEEP_TASK
 
 
 class AnotherApplication(Exception):
@@ -16,8 +16,11 @@ class AnotherApplication(Exception):
 def is_foreign(headers: Mapping[str, Any], marks: Collection[str]) -> bool:
     """Tell whether a message says that it is of an application that has none of these marks.
 
-    What says nothing is an earlier version's; and an application without a key cannot tell.
+    What says nothing is an earlier version's; and an application without a key cannot tell. A sweep tells no
+    more than that it is time, and may be of a beat that knows a former key alone.
     """
+    if headers.get("task") == SWEEP_TASK:
+        return False
     return bool(marks) and bool(_marks(headers)) and _marks(headers).isdisjoint(marks)
 
 

@@ -11,6 +11,9 @@ from tasks.worker.applications import AnotherApplication, is_foreign
 
 _log = structlog.get_logger(__name__)
 
+_OF_OURS = "`coinflowctl dead-letters list` shows it; replay or discard it there."
+_OF_ANOTHER = "Give each application a BROKER_PREFIX; then the other one's `dead-letters list` shows it."
+
 
 class Consumer(CeleryConsumer):
     """Celery's consumer, made to need no other worker and to keep what it cannot read.
@@ -82,6 +85,6 @@ class Consumer(CeleryConsumer):
             error=type(error).__name__,
             task=message.headers.get("task"),
             queue=message.delivery_info.get("routing_key"),
-            next_step="`coinflowctl dead-letters list` shows it; replay or discard it there.",
+            next_step=_OF_ANOTHER if isinstance(error, AnotherApplication) else _OF_OURS,
         )
         message.reject_log_error(logging.getLogger(__name__), self.connection_errors)

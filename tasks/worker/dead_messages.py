@@ -244,7 +244,7 @@ def _bring_home(app: Celery, connection: Connection, producer: Producer) -> None
 @contextmanager
 def _without_prefix(app: Celery, connection: Connection) -> Iterator[Connection]:
     """Return a connection that finds what has no prefix; on Redis a connection sees one prefix alone."""
-    if not BROKER_PREFIX:
+    if not BROKER_PREFIX or connection.transport.driver_type != "redis":
         yield connection
     else:
         with app.connection_for_write(transport_options={"global_keyprefix": ""}) as another:

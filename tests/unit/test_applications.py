@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from celeryconfig import APPLICATION_HEADER, application_marks
+from celeryconfig import APPLICATION_HEADER, SWEEP_TASK, application_marks
 from tasks.worker.applications import is_foreign, is_ours
 
 
@@ -41,6 +41,11 @@ def test_any_key_of_a_rotation_makes_a_message_ours(
 def test_what_says_nothing_is_taken_and_is_nobodys(headers: dict[str, object]) -> None:
     assert not is_foreign(headers, _marks("a"))
     assert not is_ours(headers, _marks("a"))
+
+
+def test_a_sweep_is_anybodys() -> None:
+    assert is_foreign({**_headers("a"), "task": "tasks.intake.store_events"}, _marks("b"))
+    assert not is_foreign({**_headers("a"), "task": SWEEP_TASK}, _marks("b"))
 
 
 def test_a_mark_is_short_and_tells_no_key() -> None:
