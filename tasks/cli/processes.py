@@ -21,7 +21,7 @@ import click
 
 #: Seconds between SIGTERM and SIGKILL.
 GRACE = 5.0
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _OUTPUT = 1
 _COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue")
 
@@ -60,13 +60,14 @@ class Processes:
             click.style(f"{name:{width}} | ", fg=_COLOURS[number % len(_COLOURS)])
             for number, name in enumerate(commands)
         )
-        running = {
-            name: self._start(name, command, prefix)
-            for (name, command), prefix in zip(commands.items(), prefixes, strict=True)
-        }
-        event = self._events.get()
+        running: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            for (name, command), prefix in zip(commands.items(), prefixes, strict=True):
+                running[name] = self._start(name, command, prefix)
+            event = self._events.get()
+        finally:
+            self._end(running)
         self.stopped = event is None
-        self._end(running)
         return event.code if event else 0
 
     def say(self, text: str) -> None:
@@ -126,12 +127,15 @@ class Processes:
         for process in running.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE
+        deadline, late = time.monotonic() + GRACE, list[str]()
         for name, process in running.items():
             try:
                 process.wait(max(0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self.say(f"{name} has not ended within {GRACE:.0f} seconds: SIGKILL\n")
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                late.append(name)
+            # What it has started may have outlived it.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for name in late:
+            self.say(f"{name} has not ended within {GRACE:.0f} seconds: SIGKILL\n")
