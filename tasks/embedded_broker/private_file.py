@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_IMODE
 
-_OTHERS, _ALL_BUT_OWNER = 0o007, 0o077
+_OTHERS, _GROUP_WRITES, _ALL_BUT_OWNER = 0o007, 0o020, 0o077
 
 
 def make_private(file: Path) -> None:
@@ -23,11 +23,12 @@ def make_private(file: Path) -> None:
 
 
 def close_to_others(path: Path) -> None:
-    """Leave what everybody can read or write to its owner alone.
+    """Leave what everybody can read or write to its owner, and to its group if that may write.
 
-    What only a group can stays as it is, for somebody has chosen so; and so does what is not ours.
+    Such a group was chosen by somebody: processes of several users share the file. What is not ours, or not
+    open to everybody, stays as it is.
     """
     with suppress(OSError):
         mode = S_IMODE(path.stat().st_mode)
         if mode & _OTHERS:
-            path.chmod(mode & ~_ALL_BUT_OWNER)
+            path.chmod(mode & ~(_OTHERS if mode & _GROUP_WRITES else _ALL_BUT_OWNER))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from operator import itemgetter
 
 import structlog
 from celery import shared_task
@@ -64,7 +65,7 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
         arrival = read(delivery, merchant_ids)
         arrivals.setdefault(arrival.packet.key, arrival)
     stored = events.insert_new(connection, arrivals.values())
-    for key, (event_id, set_aside) in stored.items():
+    for key, (event_id, set_aside) in sorted(stored.items(), key=itemgetter(1)):
         # The accepted merchants or the models may have changed since it was set aside.
         if set_aside and set_aside != arrivals[key].set_aside:
             _look_again(connection, event_id, arrivals[key])

@@ -5,11 +5,13 @@ from datetime import timedelta
 import structlog
 from celery import Celery, Task, shared_task
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from celeryconfig import SWEEP_INTERVAL, SWEEP_TASK
 from tasks.celery import collaborators
 from tasks.pipeline.dispatch import plan
 from tasks.store import runs, sweeps
+from tasks.store.faults import name, told
 
 _log = structlog.get_logger(__name__)
 
@@ -28,10 +30,19 @@ _ENOUGH = timedelta(seconds=SWEEP_INTERVAL / 2)
 def resend_unfinished(self: Task[..., None]) -> None:
     """Send overdue work again, unless another sweep has just begun: those that waited come all at once."""
     engine = collaborators(self).engine
-    with engine.begin() as connection:
-        is_due = sweeps.begin(connection, RECOVERY, _ENOUGH)
-    if is_due:
+    if _is_due(engine):
         resend_overdue(self.app, engine)
+
+
+def _is_due(engine: Engine) -> bool:
+    try:
+        with engine.begin() as connection:
+            return sweeps.begin(connection, RECOVERY, _ENOUGH)
+    except DBAPIError as error:
+        # One too many does no harm. Without its table or the right to write there, all would wait for ever,
+        # and others behind them.
+        _log.warning("recovery.unnoted", error=name(error), reason=told(error))
+        return True
 
 
 def resend_overdue(app: Celery, engine: Engine) -> None:

@@ -16,6 +16,8 @@ _HELP_BY_STATE = {
     "3F000": "The schema that DATABASE_URL asks for is not there: CREATE SCHEMA makes it.",
     "42P01": _BEHIND,
     "42703": _BEHIND,
+    "40001": "Others were in the way; it can be tried again.",
+    "40P01": "Others were in the way; it can be tried again.",
     "55P03": "Somebody else holds a lock that this waited for; it can be tried again.",
     "25006": "The server is a standby, or an administrator has made it read-only.",
     "53100": "The server's disk is full.",

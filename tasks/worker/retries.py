@@ -12,6 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 
 import psycopg
+import redis.exceptions
 import sqlalchemy.exc
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.time import get_exponential_backoff_interval
@@ -32,6 +33,19 @@ _TRANSIENT: tuple[type[Exception], ...] = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     sqlite3.OperationalError,
+)
+#: What waits for a release or an administrator where our own statements say it, and is a fault of the code
+#: where a merchant's do.
+_MERCHANTS_FAULTS = (
+    psycopg.errors.InvalidCatalogName,
+    psycopg.errors.InvalidColumnReference,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedObject,
+    redis.exceptions.LockError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.NoScriptError,
+    redis.exceptions.WatchError,
 )
 
 #: How often an unexpected error is tried again before it becomes a dead letter.
@@ -98,8 +112,9 @@ def backoff(tries: int) -> int:
 
 
 def next_step(error: Exception, attempt: Attempt, *, in_queue: bool = False) -> RetryIn | GiveUp:
-    """Return what the policy says about a task that failed; `in_queue` for one that no worker may hold."""
-    nature = kind(error)
+    """Return what the policy says about a task that failed; `in_queue` for a merchant's, which none holds."""
+    own = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    nature = Kind.UNEXPECTED if in_queue and isinstance(own, _MERCHANTS_FAULTS) else kind(error)
     tries = attempt.tries + (nature is Kind.UNEXPECTED)
     if nature is Kind.PERMANENT or tries > UNEXPECTED_TRIES:
         return GiveUp()

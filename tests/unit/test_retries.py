@@ -1,6 +1,8 @@
 """The retry policy: whether a task that failed is run again, when, and where it waits."""
 
+import psycopg
 import pytest
+import redis.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,3 +69,11 @@ def test_what_was_held_for_long_goes_to_the_end_of_its_queue(error: Exception) -
 @pytest.mark.parametrize("in_queue", [True, False])
 def test_a_permanent_error_is_not_tried_again(*, in_queue: bool) -> None:
     assert next_step(PriceMismatch(), Attempt(), in_queue=in_queue) == GiveUp()
+
+
+@pytest.mark.parametrize(
+    "error", [psycopg.errors.UndefinedFunction(), redis.exceptions.LockNotOwnedError("not mine")]
+)
+def test_a_fault_of_a_merchants_code_has_its_tries_and_one_of_ours_waits(error: Exception) -> None:
+    assert next_step(error, Attempt(tries=5, retries=5), in_queue=True) == GiveUp()
+    assert isinstance(next_step(error, Attempt(tries=5)), RetryIn)
