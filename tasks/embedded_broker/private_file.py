@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_IMODE
 
-_OTHERS, _GROUP_WRITES, _ALL_BUT_OWNER = 0o007, 0o020, 0o077
+_OTHERS, _ALL_BUT_OWNER = 0o007, 0o077
+_OTHERS_WRITE, _GROUP_WRITES = 0o002, 0o020
 
 
 def make_private(file: Path) -> None:
@@ -23,7 +24,7 @@ def make_private(file: Path) -> None:
 
 
 def close_to_others(path: Path) -> None:
-    """Leave what everybody can read or write to its owner, and to its group if that may write.
+    """Leave what everybody can read or write to its owner, and to its group if that alone may write beside.
 
     Such a group was chosen by somebody: processes of several users share the file. What is not ours, or not
     open to everybody, stays as it is.
@@ -31,4 +32,5 @@ def close_to_others(path: Path) -> None:
     with suppress(OSError):
         mode = S_IMODE(path.stat().st_mode)
         if mode & _OTHERS:
-            path.chmod(mode & ~(_OTHERS if mode & _GROUP_WRITES else _ALL_BUT_OWNER))
+            is_shared = mode & (_GROUP_WRITES | _OTHERS_WRITE) == _GROUP_WRITES
+            path.chmod(mode & ~(_OTHERS if is_shared else _ALL_BUT_OWNER))

@@ -58,7 +58,7 @@ def test_the_ledgers_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(0o644, 0o600), (0o666, 0o600), (0o660, 0o660), (0o640, 0o640)]
+    ("before", "after"), [(0o644, 0o600), (0o666, 0o600), (0o664, 0o660), (0o660, 0o660), (0o640, 0o640)]
 )
 def test_what_everybody_could_read_is_closed_and_what_a_group_was_given_stays(
     tmp_path: Path, before: int, after: int
