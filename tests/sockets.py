@@ -3,16 +3,14 @@
 from contextlib import suppress
 from pathlib import Path
 
+from tests.stack import children
+
 _ESTABLISHED = "01"
 
 
 def descendants(process: int) -> list[int]:
     """Return a process and all that it has started."""
-    found = [process]
-    with suppress(OSError):
-        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
-            found += descendants(int(child))
-    return found
+    return [process, *(each for child in children(process) for each in descendants(child))]
 
 
 def connections(process: int, port: int) -> int:

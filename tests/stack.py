@@ -34,7 +34,7 @@ def children(process: int) -> list[int]:
     """Return the ids of a process's children."""
     try:
         return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 

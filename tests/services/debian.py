@@ -11,6 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.services.server import missing
+
 #: Where what is built outlives clones and `make clean`. Delete it to build it anew.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "coinflow-webhooks"
 
@@ -55,9 +57,7 @@ def trixie(*packages: str) -> Iterator[Path]:
 def base_system() -> Path:
     """Return an archive of a Debian with systemd and Python, from which a test makes a machine or an image.
 
-    Raises:
-        Unavailable: This machine cannot build it.
-
+    Skips the test, or fails it, on a machine that cannot build it.
     """
     archive = CACHE / "trixie-base.tar"
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,10 @@ def base_system() -> Path:
         # Another test may be building it.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.exists():
-            _build(archive)
+            try:
+                _build(archive)
+            except Unavailable as reason:
+                missing(f"no machine or image can be made: {reason}")
     return archive
 
 
