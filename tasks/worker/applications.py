@@ -21,7 +21,8 @@ def is_foreign(headers: Mapping[str, Any], marks: Collection[str]) -> bool:
     """
     if headers.get("task") == SWEEP_TASK:
         return False
-    return bool(marks) and bool(_marks(headers)) and _marks(headers).isdisjoint(marks)
+    said = _marks(headers)
+    return bool(marks) and bool(said) and said.isdisjoint(marks)
 
 
 def is_ours(headers: Mapping[str, Any], marks: Collection[str]) -> bool:

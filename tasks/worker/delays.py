@@ -20,9 +20,9 @@ _FIRST = level_name(MAX_LEVEL)
 
 def declare_delays(connection: Any, queue_type: str) -> None:
     """Declare the queues in which a message waits, and bind ours to what comes out of them."""
-    declare_native_delayed_delivery_exchanges_and_queues(connection, queue_type, BROKER_PREFIX)  # type: ignore[call-arg]
+    declare_native_delayed_delivery_exchanges_and_queues(connection, queue_type, BROKER_PREFIX)  # type: ignore[call-arg]  # unknown to the stubs
     for queue in task_queues:
-        bind_queue_to_native_delayed_delivery_exchange(connection, queue, BROKER_PREFIX)  # type: ignore[call-arg]
+        bind_queue_to_native_delayed_delivery_exchange(connection, queue, BROKER_PREFIX)  # type: ignore[call-arg]  # unknown to the stubs
 
 
 class AMQP(amqp.AMQP):
