@@ -1,7 +1,7 @@
 """Claims: what a payment takes of the limits that the price list sets for a wallet, or for an order."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.payments.decision import Decision, DecisionStatus
 from tasks.payments.payment import Payment
@@ -9,8 +9,7 @@ from tasks.payments.price_list_form import PriceList
 from tasks.payments.pricing import Terms
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a payment takes of a limit."""
 
     item: str

@@ -14,9 +14,9 @@ pages leave questions open; these are the answers chosen, beside those in `tasks
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Self
+from types import MappingProxyType
+from typing import NamedTuple, Self
 
 from tasks.errors import Discarded, PermanentError, WalletInvalid
 from tasks.payments.attention import (
@@ -34,7 +34,7 @@ from tasks.payments.purchase import Purchase, checked_wallet
 from tasks.payments.resolution import Resolution, Resolved, resolve
 from tasks.payments.reversal import Reversal, reversal
 from tasks.payments.sale import Sale
-from tasks.payments.story import Statement, tell
+from tasks.payments.story import Statement, last, tell
 
 
 class DecisionStatus(StrEnum):
@@ -55,8 +55,7 @@ class DecisionStatus(StrEnum):
     FILTERED = "filtered"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the wallet should hold of a payment, and why."""
 
     status: DecisionStatus = DecisionStatus.NOTHING
@@ -69,7 +68,7 @@ class Decision:
     #: What was bought, or None while that is unknown or refused.
     purchase: Purchase | None = None
     #: How many of each of its items are left.
-    left: Mapping[str, int] = field(default_factory=dict)
+    left: Mapping[str, int] = MappingProxyType({})
     #: Why what was paid cannot be granted, or None.
     refusal: PermanentError | None = None
     #: A dispute is open, or the amount is incomplete, whatever else keeps it from being granted.
@@ -89,8 +88,7 @@ class Decision:
 
     def filtered(self) -> Self:
         """Return it for a payment that is not the price list's: it grants nothing, and nobody looks at it."""
-        return replace(
-            self,
+        return self._replace(
             status=DecisionStatus.FILTERED,
             purchase=None,
             left={},
@@ -102,14 +100,13 @@ class Decision:
     def given_up(self) -> Self:
         """Return it for what an operator has given up: nobody needs to look at the refusal any more."""
         notes = tuple(note for note in self.notes if note.reason is not NoteReason.REFUSED)
-        return replace(self, refusal=Discarded(), notes=notes)
+        return self._replace(refusal=Discarded(), notes=notes)
 
     def held_up(self, note: Note) -> Self:
         """Return it for what is paid again after it was given up: it grants nothing until a person speaks."""
         answered = (NoteReason.REFUSED, NoteReason.UNMATCHED, NoteReason.AMOUNTS_DIFFER)
         notes = (note, *(each for each in self.notes if each.reason not in answered))
-        return replace(
-            self,
+        return self._replace(
             status=DecisionStatus.REFUSED,
             purchase=None,
             left={},
@@ -142,7 +139,9 @@ def decide(
     purchase, refusal = _purchase(choice, sale, wallet)
     gone = reversal(story, sale, resolved.answered)
     status, refusal = _status(gone, resolved, purchase, refusal)
-    decision = Decision(
+    is_revoked = status is DecisionStatus.REVOKED
+    notes = notes_on_paid(story, sale, gone, is_bought=purchase is not None, is_revoked=is_revoked)
+    return Decision(
         status=status,
         paid=choice.paid,
         price=_price(choice, sale.currency),
@@ -155,9 +154,9 @@ def decide(
         payer=payer if payer != wallet else None,
         cause=_cause(status, choice.paid, gone),
         refunded_cents=gone.refunds.cents,
+        notes=(*_first_notes(status, purchase, refusal, story, default_currency), *notes),
         is_done=is_done,
     )
-    return replace(decision, notes=tuple(_notes(story, sale, gone, decision, default_currency)))
 
 
 def _recipient(choice: Choice, payer: str | None) -> str | None:
@@ -202,18 +201,20 @@ def _status(
 
 def _cause(status: DecisionStatus, paid: Statement, gone: Reversal) -> Statement:
     causes = gone.holding if status is DecisionStatus.SUSPENDED else [paid, *gone.moved]
-    return max(causes, key=lambda event: event.position)
+    return last(causes)
 
 
-def _notes(
-    story: Sequence[Statement], sale: Sale, gone: Reversal, decision: Decision, default_currency: str
-) -> list[Note]:
-    is_revoked = decision.status is DecisionStatus.REVOKED
-    is_bought = decision.purchase is not None
-    notes = notes_on_paid(story, sale, gone, is_bought=is_bought, is_revoked=is_revoked)
-    if decision.refusal:
-        return [note_on_refusal(decision.refusal, story, default_currency), *notes]
-    if decision.status is DecisionStatus.UNMATCHED:
-        return [Note(reason=NoteReason.UNMATCHED, message="Paid, and no event names the item."), *notes]
-    differing = note_on_differing(story, default_currency) if is_bought and not is_revoked else []
-    return [*differing, *notes]
+def _first_notes(
+    status: DecisionStatus,
+    purchase: Purchase | None,
+    refusal: PermanentError | None,
+    story: Sequence[Statement],
+    currency: str,
+) -> Sequence[Note]:
+    """Return what to look at of what can be granted or cannot, whatever has gone back."""
+    if refusal:
+        return [note_on_refusal(refusal, story, currency)]
+    if status is DecisionStatus.UNMATCHED:
+        return [Note(reason=NoteReason.UNMATCHED, message="Paid, and no event names the item.")]
+    is_kept = purchase is not None and status is not DecisionStatus.REVOKED
+    return note_on_differing(story, currency) if is_kept else []

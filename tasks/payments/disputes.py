@@ -14,15 +14,14 @@ The readings chosen, where Coinflow's pages leave questions open:
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from typing import NamedTuple
 
 from tasks.coinflow.event_types import Family, Meaning
 from tasks.payments.facts import Disputed
 from tasks.payments.story import Statement
 
 
-@dataclass(frozen=True, slots=True)
-class Dispute:
+class Dispute(NamedTuple):
     """What one dispute has come to."""
 
     #: What keeps it open, or None.
@@ -85,7 +84,7 @@ def _concluded(words: Sequence[_Word], answered: Collection[str]) -> Dispute:
     counting = [word for word in words if not word.is_among(answered)]
     openings = [word for word in words if word.first.means(Meaning.SUSPENDS)]
     outcomes = [word for word in counting if not word.first.means(Meaning.SUSPENDS)]
-    opened = [word for word in counting if word in openings]
+    opened = [word for word in counting if word.first.means(Meaning.SUSPENDS)]
     retold = _is_turned(outcomes) or any(word.is_told_beside(answered) for word in words)
     if outcomes and outcomes[-1].first.means(Meaning.REVOKES):
         return Dispute(lost=outcomes[-1].first, is_retold=retold)
@@ -102,10 +101,13 @@ def _concluded(words: Sequence[_Word], answered: Collection[str]) -> Dispute:
 
 def _is_turned(outcomes: Sequence[_Word]) -> bool:
     """Tell whether an outcome was turned by another one and was told again: perhaps after that one."""
-    return any(
-        former.is_retold and former.first.type.meaning is not latter.first.type.meaning
-        for former, latter in combinations(outcomes, 2)
-    )
+    later: set[Meaning] = set()
+    for word in reversed(outcomes):
+        meaning = word.first.type.meaning
+        if word.is_retold and later - {meaning}:
+            return True
+        later.add(meaning)
+    return False
 
 
 def _is_later(event: Statement, won: Statement | None) -> bool:

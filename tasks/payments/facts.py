@@ -22,7 +22,7 @@ from tasks.coinflow.payloads import (
 from tasks.coinflow.spellings import text_of
 from tasks.payments.named import Cycle, Named, read_cycle, read_named, read_values
 
-VERSION = 3
+VERSION = 4
 
 
 class _Facts(BaseModel):

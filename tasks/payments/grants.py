@@ -1,8 +1,8 @@
 """Grants: what a wallet holds of a payment, and the moves from what it holds to what is due."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from tasks.payments.wallet import wallet_key
 
@@ -15,8 +15,7 @@ class GrantStatus(StrEnum):
     REVOKED = "revoked"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What a wallet holds of one payment."""
 
     payment_id: str
@@ -31,8 +30,7 @@ class Grant:
         return self.quantity if self.status is GrantStatus.GRANTED else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One move of a grant: what it became, and what the move adds to the wallet."""
 
     grant: Grant
@@ -48,9 +46,9 @@ def entries_between(held: Mapping[str, Grant], due: Mapping[str, Grant]) -> list
     for item in sorted(held.keys() | due.keys()):
         before, after = held.get(item), due.get(item)
         if before and after and wallet_key(after.wallet) == wallet_key(before.wallet):
-            after = replace(after, wallet=before.wallet)
+            after = after._replace(wallet=before.wallet)
         elif before:
-            revoked = replace(before, status=GrantStatus.REVOKED)
+            revoked = before._replace(status=GrantStatus.REVOKED)
             if before != revoked:
                 moves.append(Entry(revoked, -before.usable))
             before = None

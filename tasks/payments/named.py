@@ -1,6 +1,7 @@
 """What `webhookInfo` names: an item, a cart or a plan, and what stands beside it."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -48,12 +49,12 @@ class Named(_Facts):
     #: Why it names nothing, where that is not for a line alone.
     fault: str | None = None
 
-    @property
+    @cached_property
     def asked(self) -> str:
         """What a price depends on, as text: the lines or the plan, and a coupon."""
         return self.model_dump_json(exclude_defaults=True, exclude={"recipient"})
 
-    @property
+    @cached_property
     def lines(self) -> tuple[Line, ...]:
         """What is bought; empty where a plan says that."""
         return self.cart or (() if self.plan else (Line(item=self.item, quantity=self.quantity),))

@@ -1,7 +1,7 @@
 """Offers: what a payment may have bought, each an event that pays and what it may have paid for."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tasks.coinflow.event_types import Meaning
 from tasks.errors import (
@@ -23,16 +23,14 @@ from tasks.payments.story import Statement
 ACCEPTABLE = (PriceMismatch, PayloadInvalid, CouponInvalid)
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """An event that pays, and what it may have paid for."""
 
     paid: Statement
     named: Named
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(NamedTuple):
     """Whether an event pays for what it is offered for."""
 
     #: Why it does not, or None.
@@ -47,8 +45,7 @@ class Ruling:
     is_gift: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The event that stands for a payment, and what it paid for."""
 
     paid: Statement
@@ -75,11 +72,18 @@ def choose(
     is_overpaid = any(event.type.name == "Crypto Overpayment" and not event.facts.fault for event in story)
 
     def judged(offered: Iterable[tuple[Statement, Named]]) -> list[Choice]:
-        choices = [_judged(paid, each, ruling_on, currency) for paid, each in offered]
-        is_over = [is_overpaid and isinstance(each.ruling.refusal, Overpaid) for each in choices]
-        return [_allowed(each) if over else each for each, over in zip(choices, is_over, strict=True)]
+        choices = []
+        for paid, named in offered:
+            choice = _judged(paid, named, ruling_on, currency)
+            if is_overpaid and isinstance(choice.ruling.refusal, Overpaid):
+                choice = _allowed(choice)
+            choices.append(choice)
+            if choice.ruling.refusal is None:
+                # It is taken. A payment may have hundreds of others, and nobody needs to know their price.
+                break
+        return choices
 
-    said = judged((paid, resolved.named) for paid in paying if resolved.named)
+    said = judged((paid, resolved.named) for paid in paying) if resolved.named else []
     if found := _bought(said, accepts_price=resolved.accepts_price):
         return found
     told = [each for each in judged(_offered(story, paying)) if not _is_strange_plan(each)]
@@ -109,7 +113,7 @@ def _bought(choices: Sequence[Choice], *, accepts_price: bool) -> Choice | None:
 
 
 def _allowed(choice: Choice) -> Choice:
-    return replace(choice, ruling=replace(choice.ruling, refusal=None))
+    return choice._replace(ruling=choice.ruling._replace(refusal=None))
 
 
 def _offered(story: Sequence[Statement], paying: Sequence[Statement]) -> list[tuple[Statement, Named]]:
@@ -118,8 +122,10 @@ def _offered(story: Sequence[Statement], paying: Sequence[Statement]) -> list[tu
     An event's own word goes before those of others: crypto pay-ins carry no `webhookInfo`, but an event
     before or after them may.
     """
-    names = list(dict.fromkeys(each for event in story for each in _names(event)))
-    return [(paid, each) for paid in paying for each in (_names(paid) or names)]
+    own = [(paid, _names(paid)) for paid in paying]
+    silent = not all(names for _, names in own)
+    others = list(dict.fromkeys(each for event in story for each in _names(event))) if silent else []
+    return [(paid, each) for paid, names in own for each in (names or others)]
 
 
 def _names(event: Statement) -> list[Named]:
@@ -141,10 +147,16 @@ def _is_strange_plan(choice: Choice) -> bool:
 
 
 def _judged(paid: Statement, named: Named, ruling_on: Callable[[Offer], Ruling], currency: str) -> Choice:
-    fault: PermanentError | None = None
-    if named.fault or any(not line.item for line in named.lines):
-        fault = ItemMissing(named.fault or 'webhookInfo: expected {"item": "<name>"}.')
-    elif any(line.quantity is None for line in named.lines):
-        fault = QuantityInvalid(f"webhookInfo.quantity: expected a whole number from 1 to {MOST}.")
+    fault = _fault(named)
     ruling = Ruling(fault, currency) if fault else ruling_on(Offer(paid, named))
     return Choice(paid, named, ruling)
+
+
+def _fault(named: Named) -> PermanentError | None:
+    """Return why nobody can tell what is named, whatever a list holds, or None."""
+    lines = named.lines
+    if named.fault or any(not line.item for line in lines):
+        return ItemMissing(named.fault or 'webhookInfo: expected {"item": "<name>"}.')
+    if any(line.quantity is None for line in lines):
+        return QuantityInvalid(f"webhookInfo.quantity: expected a whole number from 1 to {MOST}.")
+    return None

@@ -1,7 +1,8 @@
 """A payment: all that is known of it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from tasks.payments.discards import Discard
 from tasks.payments.grants import Grant
@@ -11,14 +12,13 @@ from tasks.payments.story import Statement
 from tasks.payments.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     """All that is known of a payment."""
 
     id: str
     events: Collection[Statement]
     #: What is held of it, by item.
-    held: Mapping[str, Grant] = field(default_factory=dict)
+    held: Mapping[str, Grant] = MappingProxyType({})
     #: What persons have said of it, in order.
     resolutions: Sequence[Resolution] = ()
     #: What the merchant's own order function says of it.
@@ -28,7 +28,7 @@ class Payment:
     #: Somebody asks for what was refused to be priced again.
     asks_again: bool = False
     #: What operators have given up, by the keys of its events.
-    discarded: Mapping[str, Discard] = field(default_factory=dict)
+    discarded: Mapping[str, Discard] = MappingProxyType({})
 
     @property
     def order_id(self) -> str | None:

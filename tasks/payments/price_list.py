@@ -6,8 +6,7 @@ must have cost is decided by the list and nowhere else.
 
 import re
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,14 +52,22 @@ class AcceptedPriceList:
         with self.named():
             return quote(self.prices, asked)
 
-    @contextmanager
-    def named(self) -> Iterator[None]:
+    def named(self) -> AbstractContextManager[None]:
         """Let an error that leaves the block name this list."""
-        try:
-            yield
-        except PermanentError as refusal:
-            refusal.args = (f"{refusal} Decided by {self}.",)
-            raise
+        return _Naming(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    # No generator, for every purchase enters three.
+    prices: AcceptedPriceList
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, PermanentError):
+            error.args = (f"{error} Decided by {self.prices}.",)
 
 
 def read_price_list(text: str) -> PriceList:

@@ -1,6 +1,7 @@
 """The form of a price list: what it says of items, coupons, plans, and of what is paid too much."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -41,6 +42,13 @@ class PriceList(BaseModel):
         Mapping[_Text, _Text],
         Field(description="Fields of `webhookInfo`, as text; a payment with other ones is not this shop's."),
     ] = {}
+
+    @cached_property
+    def is_timeless(self) -> bool:
+        """Whether it asks for the same at any time."""
+        return not any(item.former_prices for item in self.items.values()) and all(
+            coupon.until is None for coupon in self.coupons.values()
+        )
 
     def check_item(self, item: str) -> None:
         """Return if the item is for sale. Raises ItemUnknown."""

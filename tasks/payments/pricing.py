@@ -1,6 +1,7 @@
 """Pricing: asks the price list in force for a verdict where none stands."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +25,7 @@ from tasks.payments.price_list import AcceptedPriceList
 from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import Asked, Lines, Quote, QuotedLine
 from tasks.payments.resolution import resolve
-from tasks.payments.verdict import Verdict, standing
+from tasks.payments.verdict import Verdict, Verdicts
 
 #: More than the largest line of bundles grants of an item, and far below what a column holds.
 _MOST_UNITS = 10**15
@@ -40,6 +41,8 @@ class Terms:
     default_currency: str
     #: When it was paid where no event states that.
     now: datetime
+    #: What has been quoted by them, for many payments ask for the same.
+    quoted: dict[Hashable, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Pricing:
@@ -54,18 +57,24 @@ class Pricing:
         """Start from the verdicts that stand."""
         accepts = resolve(payment.resolutions).accepts_price
         readable = () if accepts else {each.key for each in payment.events if each.facts.price}
-        self.verdicts = [
+        verdicts = [
             each
             for each in payment.verdicts
             if each.error != PayloadInvalid.__name__ or each.key not in readable
         ]
         if payment.asks_again:
             stand = {None, *(each.__name__ for each in (*ACCEPTABLE, Overpaid) if accepts)}
-            self.verdicts = [each for each in self.verdicts if each.error in stand]
+            verdicts = [each for each in verdicts if each.error in stand]
+        self._verdicts = Verdicts(verdicts)
         #: The list by which something was priced now, or None.
         self.price_list_id: int | None = None
         self._payment = payment
         self._terms = terms
+
+    @property
+    def verdicts(self) -> Collection[Verdict]:
+        """All verdicts that stand, those made now among them."""
+        return self._verdicts.all
 
     @property
     def is_filtered(self) -> bool:
@@ -86,20 +95,20 @@ class Pricing:
         """Let what a decision was about be refused."""
         paid = decision.paid.keys if decision.paid else frozenset()
         asked = decision.named.asked if decision.named else None
-        self.verdicts = [
+        self._verdicts = Verdicts(
             each.model_copy(update=_refused(refusal)) if each.key in paid and each.asked == asked else each
             for each in self.verdicts
-        ]
+        )
 
     def ruling_on(self, offer: Offer) -> Ruling:
         """Return whether the offer is paid. Raises PriceListUnusable if there is no list to price it by."""
-        verdict = standing(self.verdicts, offer)
+        verdict = self._verdicts.on(offer)
         if offer.paid.is_among(self._payment.discarded) and (verdict is None or verdict.error):
             return Ruling(Discarded(), self._terms.default_currency)
         if verdict:
             return verdict.ruling()
         made = self._made(offer)
-        self.verdicts.append(made)
+        self._verdicts.add(made)
         return made.ruling()
 
     def _made(self, offer: Offer) -> Verdict:
@@ -120,9 +129,18 @@ class Pricing:
 
     def _quoted(self, offer: Offer, accepted: AcceptedPriceList, currency: str) -> dict[str, Any]:
         """Return what a verdict tells of an offer. Raises a PermanentError where nothing is bought."""
-        facts, prices = offer.paid.facts, accepted.prices
         if offer.named.is_ordered and self._payment.order:
-            return _by_order(offer, self._payment.order, prices, currency)
+            return _by_order(offer, self._payment.order, accepted.prices, currency)
+        facts, quoted = offer.paid.facts, self._terms.quoted
+        at = None if accepted.prices.is_timeless else offer.paid.happened_at
+        alike = (offer.named.asked, facts.price, facts.price_names_currency, facts.cycle, facts.fault, at)
+        if alike not in quoted:
+            quoted[alike] = self._listed(offer, accepted, currency)
+        return quoted[alike]
+
+    def _listed(self, offer: Offer, accepted: AcceptedPriceList, currency: str) -> dict[str, Any]:
+        """Return what a verdict tells of an offer at the list's prices. Raises as `_quoted`."""
+        facts, prices = offer.paid.facts, accepted.prices
         with accepted.named():
             lines = _lines(offer, prices)
         told: dict[str, Any] = {"is_gift": all(prices.items[item].recipient for item, _ in lines)}

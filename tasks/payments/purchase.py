@@ -1,14 +1,13 @@
 """What a payment bought, and for whom."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.coinflow.fields import NAME_LENGTH
 from tasks.errors import WalletInvalid
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
+class Purchase(NamedTuple):
     """Items that were bought for one wallet."""
 
     wallet: str

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,8 +20,7 @@ Lines = Sequence[tuple[str, int]]
 _TOLD = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What was asked for, and what was paid for it."""
 
     #: Items and how many of each.
@@ -62,10 +62,8 @@ def quoted_line(item: str, quantity: int, cents: int, listed: Item | None) -> Qu
     )
 
 
-class Quote(BaseModel):
+class Quote(NamedTuple):
     """What the list says of a purchase."""
-
-    model_config = ConfigDict(frozen=True)
 
     lines: tuple[QuotedLine, ...]
     #: Cents that were paid above the price.

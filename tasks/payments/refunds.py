@@ -16,7 +16,6 @@ another, as `Refund Complete`, as `Refund Failure` or `Refund Returned`. The rea
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from tasks.coinflow.event_types import Meaning
@@ -27,29 +26,27 @@ from tasks.payments.story import Statement
 _Amount = int | Money
 
 
+_Word = tuple[str, str | None]
+_COMPLETING: frozenset[_Word] = frozenset({("Refund Complete", None), ("Refund", "settled")})
+
+
 class _Telling(NamedTuple):
     event: Statement
-    refund: Refunded
+    refund_id: str | None
+    word: _Word
     amount: _Amount
     #: A person has restored what it took.
     is_answered: bool
+    completes: bool
+    ends: bool
 
     @property
-    def word(self) -> tuple[str, str | None]:
-        name = self.event.type.name
-        return (name, self.refund.status if name == "Refund" else None)
-
-    @property
-    def completes(self) -> bool:
-        return self.word in {("Refund Complete", None), ("Refund", "settled")}
-
-    @property
-    def ends(self) -> bool:
-        return self.event.means(Meaning.UNDOES_REFUND) or self.word == ("Refund", "failed")
+    def copy(self) -> object:
+        """What is alike in those that say the same of a refund."""
+        return (self.word, self.amount, self.event.told_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Refunds:
+class Refunds(NamedTuple):
     """What the refunds of a payment come to."""
 
     #: Of those that have completed, in the payment's currency.
@@ -62,21 +59,26 @@ class Refunds:
     moved: Sequence[Statement]
 
 
+_NONE = Refunds(0, 0, has_incomparable=False, moved=())
+
+
 def refunds(story: Sequence[Statement], currency: str, answered: Collection[str] = ()) -> Refunds:
     """Return what the refunds come to; `story` is in order, `currency` is the payment's.
 
     `answered` are the keys of events that a person has restored.
     """
     tellings = _tellings(story, currency, answered)
+    if not tellings:
+        return _NONE
     cents = retold_cents = 0
     has_incomparable = False
     for own, joined in _grouped(tellings):
-        together = sorted([*own, *joined], key=lambda telling: telling.event.position)
+        together = sorted([*own, *joined], key=lambda telling: telling.event.position) if joined else own
         completed = _completed(together)
         has_incomparable |= isinstance(completed, Money)
         cents += 0 if _is_answered(together) else _cents(completed)
-        retold_cents += _apart(joined)
-        if own[0].refund.refund_id is None:
+        retold_cents += _apart(joined) if joined else 0
+        if own[0].refund_id is None:
             retold_cents += _apart(own)
         elif not _is_answered(own):
             retold_cents += _cents(_last_said(own))
@@ -89,11 +91,25 @@ def _tellings(story: Sequence[Statement], currency: str, answered: Collection[st
     said: dict[object, _Telling] = {}
     for event in story:
         if refund := event.facts.refund:
-            telling = _Telling(event, refund, _amount(refund, currency), event.is_among(answered))
-            key = (refund.refund_id, _copy(telling))
-            before = said.get(key, telling)
-            said[key] = before._replace(is_answered=before.is_answered or telling.is_answered)
+            telling = _telling(event, refund, currency, is_answered=event.is_among(answered))
+            first = said.setdefault((refund.refund_id, telling.copy), telling)
+            if telling.is_answered and not first.is_answered:
+                said[refund.refund_id, telling.copy] = first._replace(is_answered=True)
     return list(said.values())
+
+
+def _telling(event: Statement, refund: Refunded, currency: str, *, is_answered: bool) -> _Telling:
+    name = event.type.name
+    word = (name, refund.status if name == "Refund" else None)
+    return _Telling(
+        event,
+        refund.refund_id,
+        word,
+        _amount(refund, currency),
+        is_answered,
+        completes=word in _COMPLETING,
+        ends=event.means(Meaning.UNDOES_REFUND) or word == ("Refund", "failed"),
+    )
 
 
 def _amount(refund: Refunded, currency: str) -> _Amount:
@@ -108,29 +124,27 @@ def _amount(refund: Refunded, currency: str) -> _Amount:
 def _grouped(tellings: Sequence[_Telling]) -> Iterable[tuple[list[_Telling], list[_Telling]]]:
     """Yield what each refund says, and what joins it that states no id."""
     named: dict[str, list[_Telling]] = {}
-    nameless: dict[_Amount, list[_Telling]] = {}
-    copies = {_copy(each) for each in tellings if each.refund.refund_id is not None}
+    others: list[_Telling] = []
     for each in tellings:
-        if each.refund.refund_id is not None:
-            named.setdefault(each.refund.refund_id, []).append(each)
-        elif _copy(each) not in copies:
+        if each.refund_id is None:
+            others.append(each)
+        else:
+            named.setdefault(each.refund_id, []).append(each)
+    copies = {each.copy for own in named.values() for each in own} if others else set()
+    nameless: dict[_Amount, list[_Telling]] = {}
+    for each in others:
+        if each.copy not in copies:
             nameless.setdefault(each.amount, []).append(each)
     for own in named.values():
-        joined = [
-            each for amount in dict.fromkeys(each.amount for each in own) for each in nameless.pop(amount, [])
-        ]
-        yield own, joined
+        amounts = dict.fromkeys(each.amount for each in own) if nameless else ()
+        yield own, [each for amount in amounts for each in nameless.pop(amount, [])]
     for own in nameless.values():
         yield own, []
 
 
-def _copy(telling: _Telling) -> object:
-    return (telling.word, telling.amount, telling.event.told_at)
-
-
 def _completed(tellings: Sequence[_Telling]) -> _Amount | None:
     """Return the amount of a refund that has completed, or None; each of its words counts once."""
-    words: dict[tuple[str, str | None], _Telling] = {}
+    words: dict[_Word, _Telling] = {}
     for telling in tellings:
         words.setdefault(telling.word, telling)
     return _last_said(words.values())
@@ -138,13 +152,17 @@ def _completed(tellings: Sequence[_Telling]) -> _Amount | None:
 
 def _last_said(tellings: Iterable[_Telling]) -> _Amount | None:
     """Return the amount of a refund whose last word completes it, or None."""
-    said = [telling for telling in tellings if telling.completes or telling.ends]
-    return said[-1].amount if said and said[-1].completes else None
+    amount = None
+    for telling in tellings:
+        if telling.completes or telling.ends:
+            amount = telling.amount if telling.completes else None
+    return amount
 
 
 def _is_answered(tellings: Sequence[_Telling]) -> bool:
     """Tell whether the refund had completed when a person restored what it took."""
-    return _completed([each for each in tellings if each.is_answered]) is not None
+    answered = [each for each in tellings if each.is_answered]
+    return bool(answered) and _completed(answered) is not None
 
 
 def _cents(amount: _Amount | None) -> int:
@@ -153,12 +171,13 @@ def _cents(amount: _Amount | None) -> int:
 
 def _apart(tellings: Sequence[_Telling]) -> int:
     """Return the cents of refunds without an id, of one amount, if each telling is a refund of its own."""
-    return max(0, _each(tellings) - _each([each for each in tellings if each.is_answered]))
+    answered = [each for each in tellings if each.is_answered]
+    return max(0, _each(tellings) - (_each(answered) if answered else 0))
 
 
 def _each(tellings: Sequence[_Telling]) -> int:
-    times = Counter(each.word for each in tellings)
-    if max(times.values(), default=0) <= 1:
+    times = Counter([each.word for each in tellings])
+    if len(times) == len(tellings):
         return _cents(_completed(tellings))
     completions = max((times[each.word] for each in tellings if each.completes), default=0)
     endings = max((times[each.word] for each in tellings if each.ends), default=0)

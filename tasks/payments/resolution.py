@@ -53,8 +53,13 @@ class Resolved:
     done: frozenset[str] = frozenset()
 
 
+_NOTHING = Resolved()
+
+
 def resolve(resolutions: Sequence[Resolution]) -> Resolved:
     """Return what these words, in the order in which they were said, come to."""
+    if not resolutions:
+        return _NOTHING
     kinds = ResolutionKind
     said = [each for each in resolutions if each.kind is not kinds.DONE]
     item = next((each for each in reversed(said) if each.kind is kinds.ITEM), None)

@@ -8,7 +8,7 @@ The readings chosen, beside those in `tasks.payments.refunds` and `tasks.payment
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.coinflow.event_types import Family, Meaning
 from tasks.payments.disputes import Dispute, disputes
@@ -17,8 +17,7 @@ from tasks.payments.sale import Sale, Units
 from tasks.payments.story import Statement
 
 
-@dataclass(frozen=True, slots=True)
-class Reversal:
+class Reversal(NamedTuple):
     """What has gone back of a sale, or may yet."""
 
     #: How many units are left of each line, and whether nothing is.

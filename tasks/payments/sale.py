@@ -11,7 +11,7 @@ The readings chosen:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tasks.payments.lines import units_of
 from tasks.payments.quote import QuotedLine
@@ -22,8 +22,7 @@ Units = tuple[int, ...]
 _MOST_SUMS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Sale:
+class Sale(NamedTuple):
     """What was sold, as far as it matters for what goes back of it."""
 
     #: What was asked for it, in `currency`; or None where no event states readably what was paid.

@@ -1,8 +1,8 @@
 """The money rule: what of a payment is due to a wallet, by which moves, and what keeps it from that."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from tasks.errors import LimitReached, PermanentError
 from tasks.payments.claims import Claim, claims_of
@@ -25,8 +25,7 @@ _GRANT_STATUSES: Mapping[DecisionStatus, GrantStatus] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What a payment comes to."""
 
     decision: Decision
@@ -103,11 +102,11 @@ def _due(payment: Payment, decision: Decision) -> Mapping[str, Grant]:
     # What was granted before a person's word that is refused stays, as far as the money does.
     left = GrantStatus.SUSPENDED if decision.is_held_back else GrantStatus.GRANTED
     status = GrantStatus.REVOKED if decision.status is DecisionStatus.REVOKED else left
-    return {item: replace(grant, status=status) for item, grant in payment.held.items()}
+    return {item: grant._replace(status=status) for item, grant in payment.held.items()}
 
 
 def _grant(bought: Grant, left: int) -> Grant:
     """Return what is due of a line: what is left of it, or all of it, revoked."""
     if bought.status is not GrantStatus.REVOKED and left:
-        return replace(bought, quantity=left)
-    return replace(bought, status=GrantStatus.REVOKED)
+        return bought._replace(quantity=left)
+    return bought._replace(status=GrantStatus.REVOKED)

@@ -63,10 +63,27 @@ class Verdict(BaseModel):
         return Ruling(refusal, self.currency, self.lines, self.over, self.is_gift)
 
 
-def standing(verdicts: Iterable[Verdict], offer: Offer) -> Verdict | None:
-    """Return the verdict on an offer, or None if there is none yet.
+class Verdicts:
+    """Verdicts on the offers of a payment, found by what was offered."""
 
-    Events that are one word now may have been two to an earlier release: one of them that is paid is enough.
-    """
-    on_it = [each for each in verdicts if each.key in offer.paid.keys and each.asked == offer.named.asked]
-    return min(on_it, key=lambda each: each.error is not None, default=None)
+    def __init__(self, said: Iterable[Verdict]) -> None:
+        self.all: list[Verdict] = []
+        #: The numbers of those that say that it is paid come before the others.
+        self._numbers: dict[tuple[str, str], tuple[bool, int]] = {}
+        for verdict in said:
+            self.add(verdict)
+
+    def add(self, verdict: Verdict) -> None:
+        """Let a verdict stand beside the others."""
+        offer, number = (verdict.key, verdict.asked), (verdict.error is not None, len(self.all))
+        self._numbers[offer] = min(number, self._numbers.get(offer, number))
+        self.all.append(verdict)
+
+    def on(self, offer: Offer) -> Verdict | None:
+        """Return the verdict that stands on an offer, or None if there is none yet.
+
+        Events that are one word now may have been two to an earlier release: one that is paid is enough.
+        """
+        asked = offer.named.asked
+        found = [self._numbers[key, asked] for key in offer.paid.keys if (key, asked) in self._numbers]
+        return self.all[min(found)[1]] if found else None

@@ -1,7 +1,7 @@
 """Types of columns that are the same on SQLite and PostgreSQL."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
@@ -38,6 +38,21 @@ class Document(TypeDecorator[Mapping[str, object]]):
         """Return as it was stored."""
         document: Mapping[str, object] | None = None if value is None else json.loads(value)
         return document
+
+
+class Names(TypeDecorator[Sequence[str]]):
+    """A few names, kept as JSON; none of them are NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, _dialect: Dialect) -> str | None:
+        """Store as text."""
+        return json.dumps(list(value)) if value else None
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Sequence[str]:
+        """Return as they were stored."""
+        return tuple(json.loads(value)) if value else ()
 
 
 LARGEST_ID = 2**63 - 1

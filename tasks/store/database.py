@@ -4,15 +4,18 @@ Statements that every event needs are built once, as constants: to build one tak
 """
 
 import sqlite3
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import structlog
-from sqlalchemy import Connection, Engine, ExceptionContext, Table, UniqueConstraint, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tasks.embedded_broker.private_file import make_private
+from tasks.embedded_broker.shared_file import CHECKPOINT
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
+from tasks.embedded_broker.write_lock import begin
 from tasks.store.postgresql import connect_to_postgresql
 
 _log = structlog.get_logger(__name__)
@@ -46,21 +49,6 @@ def insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
-@cache
-def _insert_missing(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
-    # A number that is there already is no row that is there already.
-    unique = next(
-        (each for each in table.constraints if isinstance(each, UniqueConstraint)), table.primary_key
-    )
-    return insert(dialect, table).on_conflict_do_nothing(index_elements=list(unique.columns))
-
-
-def insert_missing(connection: Connection, table: Table, rows: list[dict[str, object]]) -> None:
-    """Insert the rows whose unique key is not there yet; the others stay as they are."""
-    if rows:
-        connection.execute(_insert_missing(connection.dialect.name, table), rows)
-
-
 def _report_damage(path: Path, context: ExceptionContext) -> None:
     """Say what to do about a torn page, and let go of the file: it will be replaced."""
     if is_damage(context.original_exception):
@@ -77,6 +65,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # sqlite3 would begin a transaction only at the first write: too late to keep what was read true.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
     # A task is acknowledged after its commit, so the commit itself must be on the disk.
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -84,4 +73,4 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # Takes the write lock first: a read that turns into a write could otherwise fail half-way.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    begin(cast("sqlite3.Connection", connection.connection.driver_connection), connection.exec_driver_sql)

@@ -5,14 +5,15 @@ longer.
 """
 
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, exists, select
+from sqlalchemy import Connection, and_, bindparam, delete, exists, select
 
 from tasks.store.database import insert
-from tasks.store.schema import dead_letter_attempts, dead_letters, handler_runs
+from tasks.store.many import among
+from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
 
 _log = structlog.get_logger(__name__)
 
@@ -20,10 +21,14 @@ _log = structlog.get_logger(__name__)
 RUN_OF_LETTER = and_(
     handler_runs.c.event_id == dead_letters.c.event_id, handler_runs.c.handler == dead_letters.c.handler
 )
-_EVENT_IDS: BindParameter[Sequence[int]] = bindparam("event_ids", expanding=True)
-_OF = (dead_letters.c.event_id.in_(_EVENT_IDS), dead_letters.c.handler == bindparam("handler"))
+_OF = (among(dead_letters.c.event_id, "event_ids"), dead_letters.c.handler == bindparam("handler"))
 _DELETE = delete(dead_letters).where(*_OF)
 _ANY = select(exists().where(*_OF))
+#: Events that a line of the log names, and the query of their payments.
+_TOLD = 50
+_PAYMENTS = select(events.c.payment_id).where(
+    among(events.c.id, "event_ids"), events.c.payment_id.is_not(None)
+)
 
 
 def write(
@@ -57,7 +62,9 @@ def write(
         handler=handler,
         error=type(error).__name__,
         reason=str(error),
-        events=len(event_ids),
+        event_ids=list(event_ids)[:_TOLD],
+        payments=connection.scalars(_PAYMENTS, {"event_ids": list(event_ids)[:_TOLD]}).all(),
+        count=len(event_ids),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, Text, bindparam, cast, select
 
 from tasks.payments.discards import Discard
+from tasks.store.many import among
 from tasks.store.schema import dead_letters, operator_actions
 from tasks.store.states import ActionKind
 
@@ -19,7 +20,7 @@ _ACTIONS = (
     .join(operator_actions, operator_actions.c.subject == cast(dead_letters.c.id, Text))
     .where(
         operator_actions.c.what == ActionKind.DISCARD,
-        dead_letters.c.event_id.in_(bindparam("event_ids", expanding=True)),
+        among(dead_letters.c.event_id, "event_ids"),
         dead_letters.c.handler == bindparam("handler"),
     )
     .order_by(operator_actions.c.id)

@@ -1,25 +1,35 @@
 """The event log: what Coinflow sent, once per event, and what the rules read of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, or_, select, update
 
-from tasks.coinflow.event import Event, Packet, read_event, read_packet
+from tasks.coinflow.event import Event, Packet, read_event, read_packet, storable
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.fields import Payload
-from tasks.errors import PayloadInvalid
+from tasks.coinflow.payloads import Unreadable
+from tasks.errors import BodyGone, PayloadInvalid
 from tasks.payments.facts import VERSION, Facts, extract, extract_unreadable
 from tasks.payments.story import Statement
-from tasks.store.database import insert_missing
-from tasks.store.schema import events
+from tasks.payments.wallet import wallet_key
+from tasks.store.many import among, insert_missing
+from tasks.store.schema import events, handler_runs
 from tasks.store.states import SetAside
 
-_STORED = select(events.c.key, events.c.id, events.c.set_aside).where(
-    events.c.key.in_(bindparam("keys", expanding=True))
+#: What Coinflow sent is still there.
+has_body = events.c.body != ""
+_STORED = select(events.c.key, events.c.id, events.c.set_aside, events.c.payment_id).where(
+    among(events.c.key, "keys")
+)
+# Not a join: before its tables are analyzed, PostgreSQL would read all runs for it.
+_STATE = (
+    select(handler_runs.c.state)
+    .where(handler_runs.c.event_id == events.c.id, handler_runs.c.handler == bindparam("of"))
+    .scalar_subquery()
 )
 _STATEMENTS = (
     select(
@@ -30,16 +40,18 @@ _STATEMENTS = (
         events.c.created,
         events.c.set_aside,
         events.c.facts,
-        # Bodies may be large, and a payment may have hundreds.
-        case((events.c.facts_version == VERSION, None), else_=events.c.body).label("body"),
+        # Bodies may be large, and a payment may have hundreds. Of one that was pruned the facts stand.
+        case((or_(events.c.facts_version == VERSION, ~has_body), None), else_=events.c.body).label("body"),
+        _STATE.label("state"),
     )
-    .where(events.c.payment_id.in_(bindparam("payment_ids", expanding=True)))
-    .order_by(events.c.payment_id, events.c.id)
+    .where(among(events.c.payment_id, "payment_ids"), ~among(events.c.id, "without"))
+    .order_by(events.c.id)
 )
 _DOUBTFUL = (
     select(events)
     .where(
         events.c.id > bindparam("after"),
+        has_body,
         or_(
             events.c.facts_version.is_(None),
             events.c.facts_version != VERSION,
@@ -72,12 +84,30 @@ class Arrival:
             return extract_unreadable(self.packet, str(self.fault))
         return extract(self.event) if self.event else None
 
+    @property
+    def buyer(self) -> str | None:
+        """The customer that it names, whatever its type, in the form that is compared."""
+        return buyer_of(self.packet, self.facts)
+
 
 class Stored(NamedTuple):
     """An event of the log."""
 
     id: int
     set_aside: str | None
+    payment_id: str | None
+    #: Whether it was stored just now.
+    is_new: bool
+
+
+class Told(NamedTuple):
+    """What an event of a payment says."""
+
+    payment_id: str
+    number: int
+    statement: Statement
+    #: A `RunState`, or None where it does not go to the handler that is asked about.
+    state: str | None
 
 
 class Body(NamedTuple):
@@ -91,38 +121,67 @@ def insert_new(connection: Connection, arrivals: Collection[Arrival]) -> dict[st
     """Store the events whose keys are not there yet; return all of them as they are in the log, by key."""
     # One order for everybody: two intakes with the same keys would otherwise lock each other out.
     ordered = sorted(arrivals, key=lambda each: each.packet.key)
-    insert_missing(connection, events, [_row(each) for each in ordered])
-    rows = connection.execute(_STORED, {"keys": [each.packet.key for each in ordered]})
-    return {row.key: Stored(row.id, row.set_aside) for row in rows}
+    columns = ("key", "id", "set_aside", "payment_id")
+    rows = insert_missing(connection, events, [_row(each) for each in ordered], *columns)
+    stored = {row.key: Stored(row.id, row.set_aside, row.payment_id, is_new=True) for row in rows}
+    if others := [each.packet.key for each in ordered if each.packet.key not in stored]:
+        rows = connection.execute(_STORED, {"keys": others}).all()
+        stored |= {row.key: Stored(row.id, row.set_aside, row.payment_id, is_new=False) for row in rows}
+    return stored
 
 
 def recount(connection: Connection, event_id: int, arrival: Arrival) -> None:
-    """Let an event that was set aside count, or not, as it is read now."""
+    """Let an event that was stored count, or not, as it is read now."""
     values = {
         "set_aside": arrival.set_aside,
         "payment_id": arrival.packet.payment_id,
+        "buyer": arrival.buyer,
         **_read(arrival.facts),
     }
     connection.execute(update(events).where(events.c.id == event_id).values(values))
 
 
 def bodies(connection: Connection, event_ids: Collection[int]) -> dict[int, Body]:
-    """Return events as they came, by number."""
+    """Return events as they came, by number; the text is empty where it was removed."""
     if not event_ids:
         return {}
     query = select(events.c.id, events.c.body, events.c.received_at).where(events.c.id.in_(event_ids))
     return {row.id: Body(row.body, row.received_at) for row in connection.execute(query)}
 
 
-def statements(connection: Connection, payment_ids: Collection[str]) -> Sequence[tuple[str, int, Statement]]:
-    """Return what events say for the rules, each with its payment and its number.
+def body_of(connection: Connection, event_id: int) -> str:
+    """Return an event as it came. Raises BodyGone where that was removed."""
+    text = bodies(connection, [event_id])[event_id].text
+    if not text:
+        raise BodyGone
+    return text
+
+
+def statements(
+    connection: Connection, payment_ids: Collection[str], handler: str, without: Collection[int] = ()
+) -> Sequence[Told]:
+    """Return what events say for the rules, in the order of their numbers, and how far `handler` has come.
 
     Those of other merchants say nothing; one that cannot be read says why. What an earlier version has
-    read is read anew.
+    read is read anew. `without` are numbers of events that are not wanted.
     """
-    rows = connection.execute(_STATEMENTS, {"payment_ids": list(payment_ids)})
-    found = ((row.payment_id, row.id, _statement(row)) for row in rows)
-    return [(payment, number, said) for payment, number, said in found if said]
+    given = {"payment_ids": list(payment_ids), "of": handler, "without": list(without)}
+    rows = connection.execute(_STATEMENTS, given)
+    # Many events of a long payment say the same, and are read once.
+    read = cache(Facts.model_validate_json)
+    found = ((row, _statement(row, read)) for row in rows)
+    return [Told(row.payment_id, row.id, said, row.state) for row, said in found if said]
+
+
+def told_by(arrival: Arrival, event_id: int) -> Told | None:
+    """Return what an event that has just been stored says for the rules; no handler has seen it."""
+    packet = arrival.packet
+    if packet.payment_id is None or (arrival.set_aside == SetAside.FOREIGN and not arrival.fault):
+        return None
+    known, facts = EVENT_TYPES.get(packet.event_type), arrival.facts
+    if known is None or facts is None:
+        return None
+    return Told(packet.payment_id, event_id, Statement(packet.key, known, packet.created, facts), None)
 
 
 def doubtful(connection: Connection, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -132,8 +191,15 @@ def doubtful(connection: Connection, after: int, limit: int) -> Sequence[Row[*tu
 
 def refresh(connection: Connection, event_id: int, packet: Packet, facts: Facts | None) -> None:
     """Keep what this version reads of an event."""
-    values = {"payment_id": packet.payment_id, **_read(facts)}
+    values = {"payment_id": packet.payment_id, "buyer": buyer_of(packet, facts), **_read(facts)}
     connection.execute(update(events).where(events.c.id == event_id).values(values))
+
+
+def buyer_of(packet: Packet, facts: Facts | None) -> str | None:
+    """Return the customer that an event names, also one of no payment, in the form that is compared."""
+    # Few events have facts that name nobody, and read again what they carry.
+    named = (facts and facts.customer) or Unreadable.model_validate(packet.data).customer_id
+    return storable(wallet_key(named)) if named else None
 
 
 def facts_text(facts: Facts | None) -> str | None:
@@ -141,17 +207,17 @@ def facts_text(facts: Facts | None) -> str | None:
     return facts.model_dump_json(exclude_defaults=True) if facts else None
 
 
-def _statement(row: Row[*tuple[Any, ...]]) -> Statement | None:
+def _statement(row: Row[*tuple[Any, ...]], read: Callable[[str], Facts]) -> Statement | None:
     known = EVENT_TYPES.get(row.event_type)
-    said = _facts(row) if known else None
+    said = _facts(row, read) if known else None
     if known is None or said is None or (row.set_aside == SetAside.FOREIGN and not said.fault):
         return None
     return Statement(row.key, known, row.created, said)
 
 
-def _facts(row: Row[*tuple[Any, ...]]) -> Facts | None:
+def _facts(row: Row[*tuple[Any, ...]], read: Callable[[str], Facts]) -> Facts | None:
     if row.body is None:
-        return Facts.model_validate_json(row.facts) if row.facts else None
+        return read(row.facts) if row.facts else None
     return read_anew(row)
 
 
@@ -184,5 +250,6 @@ def _row(arrival: Arrival) -> dict[str, object]:
         "received_at": arrival.received_at.astimezone(UTC),
         "body": arrival.body,
         "set_aside": arrival.set_aside,
+        "buyer": arrival.buyer,
         **_read(arrival.facts),
     }

@@ -5,65 +5,52 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
 
-import structlog
-from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
+from sqlalchemy import Connection
 
 from tasks.coinflow.event import happened_at, storable
 from tasks.errors import Discarded, PermanentError
 from tasks.payments.attention import Note
-from tasks.payments.decision import DecisionStatus
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Terms
 from tasks.payments.settlement import Settlement, settle
 from tasks.payments.verdict import Verdict
-from tasks.store import dead_letters, events, runs
-from tasks.store.database import insert_missing
+from tasks.store import changes, dead_letters, decisions, events, notifications, runs
 from tasks.store.discards import discards_of
-from tasks.store.documents import notes_text, read_verdicts, verdicts_text
-from tasks.store.ledger import append, held_grants
+from tasks.store.documents import notes_text, verdicts_text
+from tasks.store.events import Told
+from tasks.store.ledger import Move, append, held_grants
 from tasks.store.limits import Limits
+from tasks.store.locking import Kept, Locked, lock
 from tasks.store.orders import orders_of
 from tasks.store.price_lists import newest
 from tasks.store.resolutions import resolutions_of
-from tasks.store.schema import payments
 from tasks.store.states import RunState
 
 #: The handler that moves the ledger to what a payment's events decide.
 FULFILMENT = "fulfilment"
 
-_log = structlog.get_logger(__name__)
 
-_LOCK = (
-    select(payments.c.id, payments.c.verdicts)
-    .where(payments.c.id.in_(bindparam("payment_ids", expanding=True)))
-    .order_by(payments.c.id)
-    .with_for_update()
-)
-_DECIDED = (
-    "decision",
-    "wallet",
-    "payer",
-    "cents",
-    "currency",
-    "refunded_cents",
-    "verdicts",
-    "notes",
-    "respond_by_date",
-    "is_done",
-    "order_id",
-    "paid_at",
-    "updated_at",
-)
-_DECIDE = (
-    update(payments)
-    .where(payments.c.id == bindparam("payment_id"))
-    .values({name: bindparam(name) for name in _DECIDED})
-    # Where no price had to be checked, the last check's stays.
-    .values(price_list_id=func.coalesce(bindparam("checked_by", type_=BigInteger), payments.c.price_list_id))
-)
+#: Refusals that monitors show of a task.
+_REFUSALS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilled:
+    """What fulfilment has come to."""
+
+    #: What could not be granted, by payment, and why.
+    refusals: Mapping[str, PermanentError]
+    #: The endpoints that are to be told of something, once it is committed.
+    endpoints: AbstractSet[str]
+    #: What the ledger has moved by, to be logged once it is committed.
+    moves: Sequence[Move]
+
+    def __str__(self) -> str:
+        """Tell monitors which payments were refused, and why; nothing where none was."""
+        told = [f"{each}: {type(error).__name__}" for each, error in self.refusals.items()]
+        more = f" and {len(told) - _REFUSALS_SHOWN} more" if len(told) > _REFUSALS_SHOWN else ""
+        return f"refused {', '.join(told[:_REFUSALS_SHOWN])}{more}" if told else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +58,13 @@ class _Loaded:
     """A payment, and what the database calls its events."""
 
     payment: Payment
+    locked: Locked
     #: The events' numbers by their keys.
     numbers: Mapping[str, int]
     #: The events that fulfilment is not through with.
     unfinished: AbstractSet[int]
+    #: The events whose runs are yet to be noted.
+    fresh: AbstractSet[int]
 
 
 def fulfil(
@@ -83,23 +73,23 @@ def fulfil(
     default_currency: str,
     *,
     action_id: int | None = None,
-    asks_again: bool = False,
-) -> Mapping[str, PermanentError]:
+    fresh: Collection[Told] = (),
+) -> Fulfilled:
     """Move the ledger of each payment to what its events, price lists and persons decide.
 
     `default_currency` is that of amounts that name none. `action_id` is the operator's action that asks for
-    it, and the cause of what moves; with `asks_again` the list in force prices anew what was refused.
-    Returns what could not be granted, by payment, and why; it fails no other payment, nor what else the same
-    payment's events say: the paying event is a dead letter, the others are handled.
+    it, and the cause of what moves; the list in force then prices anew what was refused.
+    What cannot be granted fails no other payment, nor what else the same payment's events say: the paying
+    event is a dead letter, the others are handled.
+    `fresh` are events of these payments that this transaction has stored; their runs are noted here.
     Raises PriceListUnusable where a price must be checked and there is no list.
     """
     now = datetime.now(UTC)
     terms = Terms(newest(connection), default_currency, now)
-    verdicts = lock(connection, payment_ids, now)
-    loaded = _load(connection, payment_ids, verdicts, asks_again=asks_again)
+    locked = lock(connection, payment_ids, now)
+    loaded = _load(connection, locked, fresh, asks_again=action_id is not None)
     settled = _limited(connection, [(each, settle(each.payment, terms)) for each in loaded], terms)
-    _write(connection, settled, now, action_id)
-    return {each.payment.id: settlement.refusal for each, settlement in settled if settlement.refusal}
+    return _write(connection, settled, now, action_id)
 
 
 def _limited(
@@ -120,49 +110,46 @@ def _limited(
     return judged
 
 
-def lock(connection: Connection, payment_ids: Collection[str], now: datetime) -> Mapping[str, list[Verdict]]:
-    """Hold the payments until the transaction ends, in one order for everybody; return their verdicts."""
-    ordered = sorted(payment_ids)
-    insert_missing(
-        connection,
-        payments,
-        [{"id": payment_id, "decision": DecisionStatus.NOTHING, "updated_at": now} for payment_id in ordered],
-    )
-    rows = connection.execute(_LOCK, {"payment_ids": ordered})
-    return {row.id: read_verdicts(row.verdicts) for row in rows}
-
-
 def _load(
     connection: Connection,
-    payment_ids: Collection[str],
-    verdicts: Mapping[str, list[Verdict]],
+    locked: Mapping[str, Locked],
+    fresh: Collection[Told],
     *,
     asks_again: bool,
 ) -> Iterator[_Loaded]:
-    held = held_grants(connection, payment_ids)
-    said = events.statements(connection, payment_ids)
-    resolved = resolutions_of(connection, payment_ids, {number: each.key for _, number, each in said})
-    orders = orders_of(connection, payment_ids)
-    states = runs.states(connection, payment_ids, FULFILMENT)
-    for payment_id, group in groupby(said, itemgetter(0)):
-        story = {number: each for _, number, each in group}
-        keys = {number: each.key for number, each in story.items()}
-        numbers = {key: number for number, key in keys.items()}
-        pending = {each for each in story if states.get(each) is RunState.PENDING}
-        dead = {each for each in story if states.get(each) is RunState.DEAD}
-        discarded = {each for each in story if states.get(each) is RunState.DISCARDED}
-        known = verdicts.get(payment_id, ())
+    def those_with(*kept: Kept) -> list[str]:
+        return [payment_id for payment_id, own in locked.items() if not own.kept.isdisjoint(kept)]
+
+    said: dict[str, list[Told]] = {payment_id: [] for payment_id in sorted(locked)}
+    numbers_of_fresh = {each.number for each in fresh}
+    for each in (*events.statements(connection, list(locked), FULFILMENT, numbers_of_fresh), *fresh):
+        said[each.payment_id].append(each)
+    held = held_grants(connection, those_with(Kept.GRANTS))
+    orders = orders_of(connection, those_with(Kept.ORDERS))
+    of_persons = those_with(Kept.RESOLUTIONS, Kept.MATCHES)
+    keys_of_all = {each.number: each.statement.key for of in of_persons for each in said[of]}
+    resolved = resolutions_of(connection, of_persons, keys_of_all)
+    for payment_id, told in said.items():
+        if not told:
+            continue
+        keys = {each.number: each.statement.key for each in told}
+        pending, dead, discarded = (
+            {each.number for each in told if each.state == state}
+            for state in (RunState.PENDING, RunState.DEAD, RunState.DISCARDED)
+        )
+        own = locked[payment_id]
         payment = Payment(
             payment_id,
-            list(story.values()),
+            [each.statement for each in told],
             held.get(payment_id, {}),
             resolved.get(payment_id, ()),
             orders.get(payment_id),
-            known,
-            asks_again=asks_again or _is_replayed(connection, known, pending),
+            own.verdicts,
+            asks_again=asks_again or _is_replayed(connection, own.verdicts, pending),
             discarded=discards_of(connection, discarded, FULFILMENT, keys),
         )
-        yield _Loaded(payment, numbers, pending | dead)
+        numbers = {key: number for number, key in keys.items()}
+        yield _Loaded(payment, own, numbers, pending | dead, keys.keys() & numbers_of_fresh)
 
 
 def _is_replayed(connection: Connection, verdicts: Collection[Verdict], pending: Collection[int]) -> bool:
@@ -178,41 +165,64 @@ def _write(
     settled: Collection[tuple[_Loaded, Settlement]],
     now: datetime,
     action_id: int | None,
-) -> None:
+) -> Fulfilled:
+    versions = _versions(connection, settled, now)
     moves = [
-        (move, loaded.numbers[settlement.decision.cause.key])
+        Move(entry, loaded.numbers[settlement.decision.cause.key], versions[loaded.payment.id])
         for loaded, settlement in settled
         if settlement.decision.cause
-        for move in settlement.moves
+        for entry in settlement.moves
     ]
     append(connection, moves, now, action_id=action_id)
-    for move, _ in moves:
-        grant = move.grant
-        _log.info(
-            "ledger.moved",
-            payment_id=grant.payment_id,
-            item=grant.item,
-            status=grant.status,
-            delta=move.delta,
-        )
-    if settled:
-        connection.execute(_DECIDE, [_row(loaded.payment, each, now) for loaded, each in settled])
+    told = [
+        (loaded.payment.id, versions[loaded.payment.id], endpoint)
+        for loaded, settlement in settled
+        if settlement.moves
+        for endpoint in loaded.locked.endpoints
+    ]
+    notifications.add(connection, told, now)
+    decisions.keep(
+        connection, [_row(loaded.payment, each, versions[loaded.payment.id], now) for loaded, each in settled]
+    )
+    _finish(connection, settled)
+    refusals = {each.payment.id: settlement.refusal for each, settlement in settled if settlement.refusal}
+    return Fulfilled(refusals, {endpoint for _, _, endpoint in told}, moves)
+
+
+def _finish(connection: Connection, settled: Collection[tuple[_Loaded, Settlement]]) -> None:
     finished: set[int] = set()
+    fresh: set[int] = set()
+    refused: dict[int, PermanentError] = {}
     for loaded, settlement in settled:
         finished |= loaded.unfinished
-        refusal, refused = settlement.refusal, settlement.refused
+        fresh |= loaded.fresh
+        refusal, statement = settlement.refusal, settlement.refused
         # Of what intake cannot read, and of what an operator has discarded, there is a letter already.
-        if refusal and refused and not refused.facts.fault and not isinstance(refusal, Discarded):
-            number = loaded.numbers[refused.key]
-            runs.give_up(connection, [number], FULFILMENT, refusal, attempts=1)
-            finished.discard(number)
-    runs.finish(connection, finished, FULFILMENT)
+        if refusal and statement and not statement.facts.fault and not isinstance(refusal, Discarded):
+            refused[loaded.numbers[statement.key]] = refusal
+    runs.add(connection, [(each, FULFILMENT) for each in sorted(fresh - refused.keys())], RunState.DONE)
+    runs.add(connection, [(each, FULFILMENT) for each in sorted(fresh & refused.keys())])
+    for number, refusal in refused.items():
+        runs.give_up(connection, [number], FULFILMENT, refusal, attempts=1)
+    runs.finish(connection, finished - refused.keys(), FULFILMENT)
 
 
-def _row(payment: Payment, settlement: Settlement, now: datetime) -> dict[str, object]:
+def _versions(
+    connection: Connection, settled: Collection[tuple[_Loaded, Settlement]], now: datetime
+) -> Mapping[str, int]:
+    """Return each payment's newest version; a payment that moves now gets another one."""
+    behind = {loaded.payment.id: loaded.locked.endpoints for loaded, _ in settled if loaded.locked.is_behind}
+    numbered = changes.number(connection, behind, now)
+    return {
+        loaded.payment.id: numbered.get(loaded.payment.id, loaded.locked.version) + bool(settlement.moves)
+        for loaded, settlement in settled
+    }
+
+
+def _row(payment: Payment, settlement: Settlement, version: int, now: datetime) -> dict[str, object]:
     decision = settlement.decision
     return {
-        "payment_id": payment.id,
+        "id": payment.id,
         "decision": settlement.status,
         "wallet": storable(decision.wallet) if decision.wallet else None,
         "payer": storable(decision.payer) if decision.payer else None,
@@ -225,7 +235,8 @@ def _row(payment: Payment, settlement: Settlement, now: datetime) -> dict[str, o
         "is_done": decision.is_done,
         "order_id": storable(payment.order_id) if payment.order_id else None,
         "paid_at": decision.paid and decision.paid.happened_at,
-        "checked_by": settlement.price_list_id,
+        "version": version,
+        "price_list_id": settlement.price_list_id,
         "updated_at": now,
     }
 

@@ -18,10 +18,12 @@ from tasks.store import runs
 from tasks.store.actions import Change, Operator, record, record_all
 from tasks.store.dead_letters import RUN_OF_LETTER
 from tasks.store.documents import verdicts_of
-from tasks.store.fulfilment import FULFILMENT, fulfil, lock
+from tasks.store.fulfilment import FULFILMENT, fulfil
 from tasks.store.ledger import held_grants
+from tasks.store.locking import lock
 from tasks.store.price_lists import accept, newest
 from tasks.store.resolutions import save_resolution
+from tasks.store.savepoint import Undone, savepoint
 from tasks.store.schema import dead_letters, events, handler_runs, payments
 from tasks.store.states import ActionKind, RunState
 
@@ -78,10 +80,11 @@ def _decide_anew(connection: Connection, payment_ids: Collection[str], default_c
     if not payment_ids:
         return
     try:
-        with connection.begin_nested():
+        with savepoint(connection):
             fulfil(connection, payment_ids, default_currency)
-    except Exception as error:  # noqa: BLE001  # what fulfilment fails at may be why the letters are given up
-        _log.info("fulfilment.left", payments=len(payment_ids), error=type(error).__name__)
+    except Undone as undone:
+        # What fulfilment fails at may be why the letters are given up.
+        _log.info("fulfilment.left", payments=len(payment_ids), error=type(undone.__cause__).__name__)
 
 
 def announce(connection: Connection, by: Operator, what: ActionKind, message_id: str) -> None:
@@ -140,10 +143,10 @@ def _state(connection: Connection, payment_id: str) -> str | None:
 def _say(
     connection: Connection, action_id: int, payment_id: str, said: Resolution, default_currency: str
 ) -> PermanentError | None:
-    known = [number for _, number, _ in event_log.statements(connection, [payment_id])]
+    known = [each.number for each in event_log.statements(connection, [payment_id], FULFILMENT)]
     save_resolution(connection, payment_id, said, known, action_id)
-    refusals = fulfil(connection, [payment_id], default_currency, action_id=action_id, asks_again=True)
-    return refusals.get(payment_id) or _unheeded(connection, payment_id, said)
+    fulfilled = fulfil(connection, [payment_id], default_currency, action_id=action_id)
+    return fulfilled.refusals.get(payment_id) or _unheeded(connection, payment_id, said)
 
 
 def _held(connection: Connection, payment_id: str) -> Collection[str]:

@@ -1,25 +1,25 @@
 """Orders: what the merchant's own function said that payments were for. The first answer stands."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.order import Order, OrderLine
-from tasks.store.database import insert, insert_missing
+from tasks.store.database import insert
+from tasks.store.many import among, insert_missing
 from tasks.store.schema import orders, payments
 
 _LINES = TypeAdapter(tuple[OrderLine, ...])
-_IDS: BindParameter[Sequence[str]] = bindparam("payment_ids", expanding=True)
-_ORDERS = select(orders).where(orders.c.payment_id.in_(_IDS))
+_ORDERS = select(orders).where(among(orders.c.payment_id, "payment_ids"))
 _LOCK = select(payments.c.id).where(payments.c.id == bindparam("payment_id")).with_for_update()
 
 
 def orders_of(connection: Connection, payment_ids: Collection[str]) -> dict[str, Order]:
     """Return what these payments were for, by payment, as far as the merchant's function has said."""
-    rows = connection.execute(_ORDERS, {"payment_ids": list(payment_ids)})
+    rows = connection.execute(_ORDERS, {"payment_ids": list(payment_ids)}) if payment_ids else ()
     return {row.payment_id: Order(_LINES.validate_json(row.lines), row.cents, row.currency) for row in rows}
 
 

@@ -5,6 +5,7 @@ set is set for the transaction, and no lock is a session's.
 """
 
 import re
+import time
 from functools import cache, partial
 from typing import Any
 
@@ -20,6 +21,9 @@ _log = structlog.get_logger(__name__)
 #: What the driver is told where the URL says nothing of it: seconds to find the server, and the encoding of
 #: text, which a database or the environment may say otherwise.
 _DEFAULTS: dict[str, Any] = {"connect_timeout": 5, "client_encoding": "utf8"}
+#: Seconds for which plans may be used; to make those of all statements of a worker takes a few milliseconds.
+_PLANS_AGE = 5.0
+_PLANNED_AT = "planned_at"
 #: Beginnings of SQLSTATEs (PostgreSQL's appendix A) that a session is told because of what it took over when
 #: it began, or of what has become of its server. It may hear the same for good, and a new one need not:
 _STALE_STATES = (
@@ -63,6 +67,8 @@ def connect_to_postgresql(url: str, *, pooler: bool, connections: int, lock_time
     if path := _search_path(said.get("options", "")):
         event.listen(engine, "connect", partial(_check_search_path, path))
     event.listen(engine, "begin", partial(_bound_locks, lock_timeout))
+    if not pooler:
+        event.listen(engine, "begin", _plan_anew)
     event.listen(engine, "handle_error", _drop_stale)
     event.listen(engine, "handle_error", _tell_of_sequence)
     return engine
@@ -73,6 +79,19 @@ def _bound_locks(seconds: int, connection: Connection) -> None:
     # What commits by itself is no transaction that it could be set for.
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{seconds}s'")
+
+
+def _plan_anew(connection: Connection) -> None:
+    """Let the server plan prepared statements again from time to time.
+
+    A plan stands until its tables are analyzed. One that was made while they were small may read all of each,
+    and goes on to while they grow.
+    """
+    now = time.monotonic()
+    planned_at = connection.info.setdefault(_PLANNED_AT, now)
+    if now - planned_at > _PLANS_AGE:
+        connection.exec_driver_sql("DISCARD PLANS")
+        connection.info[_PLANNED_AT] = now
 
 
 def _search_path(options: str | tuple[str, ...]) -> list[str]:

@@ -66,6 +66,12 @@ def newest(connection: Connection) -> AcceptedPriceList | None:
     return AcceptedPriceList(row.id, row.content_hash, row.accepted_at, row.accepted_by, known[1])
 
 
+def first_accepted_at(connection: Connection) -> datetime | None:
+    """Return when the first list was accepted, which is when the product was installed."""
+    oldest = select(price_lists.c.accepted_at).order_by(price_lists.c.id).limit(1)
+    return connection.execute(oldest).scalar_one_or_none()
+
+
 def accept(
     connection: Connection, content: str, by: str, *, only_first: bool = False
 ) -> AcceptedPriceList | None:

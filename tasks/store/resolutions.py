@@ -1,18 +1,20 @@
 """Resolutions: what persons said of payments, in the order in which they said it."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from tasks.payments.resolution import Resolution, ResolutionKind
 from tasks.store.database import insert
+from tasks.store.many import among
 from tasks.store.schema import matches, resolutions
 
-_IDS: BindParameter[Sequence[str]] = bindparam("payment_ids", expanding=True)
-_RESOLUTIONS = select(resolutions).where(resolutions.c.payment_id.in_(_IDS)).order_by(resolutions.c.id)
-_MATCHES = select(matches).where(matches.c.payment_id.in_(_IDS))
+_RESOLUTIONS = (
+    select(resolutions).where(among(resolutions.c.payment_id, "payment_ids")).order_by(resolutions.c.id)
+)
+_MATCHES = select(matches).where(among(matches.c.payment_id, "payment_ids"))
 
 
 def resolutions_of(
@@ -20,6 +22,8 @@ def resolutions_of(
 ) -> dict[str, list[Resolution]]:
     """Return what was said of these payments, in order; `keys` are those of their events, by number."""
     found: dict[str, list[Resolution]] = {}
+    if not payment_ids:
+        return found
     values = {"payment_ids": list(payment_ids)}
     for row in connection.execute(_RESOLUTIONS, values):
         known = frozenset(keys[number] for number in json.loads(row.known) if number in keys)

@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
     Select,
@@ -31,10 +30,14 @@ from sqlalchemy import (
 
 from tasks.errors import RunCutOff
 from tasks.store import dead_letters
-from tasks.store.database import insert_missing
+from tasks.store.many import among, insert_missing
 from tasks.store.schema import events, handler_runs
 from tasks.store.states import RunState
 
+#: The step that reads an event and routes it; dead letters name it where an event does not fit its type.
+INTAKE = "intake"
+#: The step that asks the merchant's own function what a payment was for.
+ORDERS = "orders"
 #: How long a run may take before its event is sent again: longer than the longest wait between two tries and
 #: the longest run together.
 DEADLINE = timedelta(seconds=180)
@@ -43,8 +46,7 @@ LONGEST_WAIT = timedelta(hours=1)
 #: How often a run may begin and end neither well nor with an error before it is given up.
 MOST_BEGINNINGS = 5
 
-_EVENT_IDS: BindParameter[Sequence[int]] = bindparam("event_ids", expanding=True)
-_OF = (handler_runs.c.event_id.in_(_EVENT_IDS), handler_runs.c.handler == bindparam("of"))
+_OF = (among(handler_runs.c.event_id, "event_ids"), handler_runs.c.handler == bindparam("of"))
 _CONCLUDE = (
     update(handler_runs)
     .where(*_OF, handler_runs.c.state != RunState.DISCARDED)
@@ -64,7 +66,7 @@ _STATES = (
     select(handler_runs.c.event_id, handler_runs.c.state, events.c.payment_id)
     .join(events, events.c.id == handler_runs.c.event_id)
     .where(
-        events.c.payment_id.in_(bindparam("payment_ids", expanding=True)),
+        among(events.c.payment_id, "payment_ids"),
         handler_runs.c.handler == bindparam("of"),
     )
     .order_by(handler_runs.c.event_id)
@@ -79,7 +81,7 @@ _POSTPONE = (
 _PENDING = (
     select(handler_runs.c.event_id, handler_runs.c.handler, events.c.payment_id)
     .join(events, events.c.id == handler_runs.c.event_id)
-    .where(handler_runs.c.event_id.in_(_EVENT_IDS), handler_runs.c.state == RunState.PENDING)
+    .where(among(handler_runs.c.event_id, "event_ids"), handler_runs.c.state == RunState.PENDING)
     .order_by(handler_runs.c.event_id)
 )
 
@@ -92,16 +94,21 @@ class Pending(NamedTuple):
     payment_id: str | None
 
 
-def add(connection: Connection, runs: Collection[tuple[int, str]]) -> None:
-    """Note runs, by event and handler, that begin now; one that is there already stays as it is."""
+def add(
+    connection: Connection,
+    runs: Collection[tuple[int, str]],
+    state: RunState = RunState.PENDING,
+) -> None:
+    """Note runs, by event and handler, that begin now or are over; one that is there stays as it is."""
     now = datetime.now(UTC)
     rows: list[dict[str, object]] = [
         {
             "event_id": event_id,
             "handler": handler,
-            "state": RunState.PENDING,
+            "state": state,
             "sent_at": now,
             "due_at": now + DEADLINE,
+            "finished_at": None if state is RunState.PENDING else now,
         }
         for event_id, handler in runs
     ]
@@ -110,7 +117,8 @@ def add(connection: Connection, runs: Collection[tuple[int, str]]) -> None:
 
 def pending(connection: Connection, event_ids: Collection[int]) -> list[Pending]:
     """Return the runs of these events that are to be sent."""
-    return [Pending(*row) for row in connection.execute(_PENDING, {"event_ids": list(event_ids)})]
+    rows = connection.execute(_PENDING, {"event_ids": list(event_ids)}) if event_ids else ()
+    return [Pending(*row) for row in rows]
 
 
 def states(connection: Connection, payment_ids: Collection[str], handler: str) -> dict[int, RunState]:

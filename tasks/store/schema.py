@@ -8,7 +8,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -22,18 +21,34 @@ from tasks.payments.grants import GrantStatus
 from tasks.payments.resolution import ResolutionKind
 from tasks.store.checks import at_least, one_of
 from tasks.store.column_types import Document, Id, Timestamp
+from tasks.store.metadata import metadata
+from tasks.store.notification_tables import endpoints, notifications
 from tasks.store.states import RunState, SetAside
+from tasks.store.total_tables import total_marks, totals
 from tasks.store.triggers import guard
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
+__all__ = [
+    "dead_letter_attempts",
+    "dead_letters",
+    "endpoints",
+    "events",
+    "grants",
+    "handler_runs",
+    "ledger_entries",
+    "matches",
+    "metadata",
+    "notifications",
+    "operator_actions",
+    "orders",
+    "payments",
+    "price_lists",
+    "resolutions",
+    "subscriptions",
+    "sweeps",
+    "total_marks",
+    "totals",
+    "wallets",
+]
 
 #: What Coinflow sent, once per event however many copies came.
 events = Table(
@@ -51,8 +66,11 @@ events = Table(
     # What the rules read of the event, as JSON, and the version of what extracted it; NULL where nothing has.
     Column("facts", Text),
     Column("facts_version", Integer),
+    # The customer that it names, in the form in which names of wallets are compared; NULL: none.
+    Column("buyer", Text),
     one_of("set_aside", SetAside),
     Index(None, "payment_id"),
+    Index(None, "buyer"),
     Index(None, "event_type", "id"),
     Index(None, "received_at"),
 )
@@ -89,6 +107,8 @@ payments = Table(
     # The merchant's own id of the order, and when it was paid.
     Column("order_id", Text),
     Column("paid_at", Timestamp),
+    # Its newest change's.
+    Column("version", BigInteger, nullable=False, server_default="0"),
     Column("updated_at", Timestamp, nullable=False),
     one_of("decision", DecisionStatus),
     at_least(0, "cents"),
@@ -97,6 +117,7 @@ payments = Table(
     Index(None, "updated_at"),
     Index(None, "order_id"),
     Index(None, "payer"),
+    Index(None, "wallet"),
 )
 # Holds those alone that ask for a person.
 Index(
@@ -244,13 +265,27 @@ ledger_entries = Table(
     Column("wallet_id", Id, ForeignKey("wallets.id")),
     # The former release's name for `delta`, written beside it; it goes with a later release.
     Column("quantity", BigInteger, nullable=False),
+    # What is left of the grant after this entry, usable or not; NULL where an earlier release wrote it.
+    Column("units", BigInteger),
     Column("status", String(16), nullable=False),
+    # Which change of the payment it is a part of: 1, 2 and so on. NULL where the former release wrote it,
+    # until the payment's next change or a sweep numbers it.
+    Column("version", BigInteger),
     Column("event_id", Id, ForeignKey("events.id"), nullable=False),
     # The operator's action that brought it about, where an event alone did not.
     Column("action_id", Id, ForeignKey("operator_actions.id")),
     Column("created_at", Timestamp, nullable=False),
     one_of("status", GrantStatus),
+    at_least(1, "units"),
+    at_least(1, "version"),
     Index(None, "payment_id", "id"),
+)
+# Holds those alone that are yet to be numbered.
+Index(
+    "ix_ledger_entries_unnumbered",
+    ledger_entries.c.payment_id,
+    postgresql_where=ledger_entries.c.version.is_(None),
+    sqlite_where=ledger_entries.c.version.is_(None),
 )
 
 #: Whether a handler is through with an event.
@@ -313,11 +348,20 @@ dead_letter_attempts = Table(
     Column("message", Text, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("failed_at", Timestamp, nullable=False),
+    # Whether it is part of `totals`.
+    Column("is_counted", Boolean, nullable=False, server_default=false()),
     at_least(1, "tries"),
     ForeignKeyConstraint(
         ["event_id", "handler"], ["dead_letters.event_id", "dead_letters.handler"], ondelete="CASCADE"
     ),
     Index(None, "event_id", "handler"),
+)
+# Holds those alone that are yet to be counted.
+Index(
+    "ix_dead_letter_attempts_uncounted",
+    dead_letter_attempts.c.id,
+    postgresql_where=~dead_letter_attempts.c.is_counted,
+    sqlite_where=~dead_letter_attempts.c.is_counted,
 )
 
 event.listen(metadata, "after_create", guard)

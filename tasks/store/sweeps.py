@@ -1,9 +1,22 @@
-"""Sweeps: when the last one of each name began, so that one in an interval is enough."""
+"""Sweeps: when the last one of each name began, so that one in an interval is enough.
+
+Whoever handles a sweep notes its beginning, so the time since then grows while nobody does.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, Interval, bindparam, func, or_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Executable,
+    Interval,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 
 from tasks.store.column_types import Timestamp
 from tasks.store.database import insert
@@ -23,6 +36,11 @@ def begin(connection: Connection, name: str, interval: timedelta) -> bool:
     # The file's clock is the machine's, and the transaction already has the write lock.
     now = datetime.now(UTC)
     return _noted(connection, _BEGIN, {"name": name, "now": now, "earlier": now - interval})
+
+
+def began_at(connection: Connection, name: str) -> datetime | None:
+    """Return when the last sweep of a name began, by the database's clock; None where none ever did."""
+    return connection.execute(select(sweeps.c.began_at).where(sweeps.c.name == name)).scalar_one_or_none()
 
 
 def _noted(connection: Connection, statement: Executable, values: Mapping[str, object]) -> bool:

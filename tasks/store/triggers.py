@@ -3,7 +3,10 @@
 Each function returns a dialect's statements; schema and migrations execute the same.
 """
 
-from sqlalchemy import Connection, MetaData
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, MetaData, text
 
 #: Names the table that a transaction on PostgreSQL may change although its rows are guarded.
 LIFTED = "coinflow.lifted"
@@ -16,9 +19,13 @@ BEGIN
         RAISE EXCEPTION USING
             MESSAGE = TG_TABLE_NAME || ' refuses ' || TG_OP || ': {_REASON}', ERRCODE = 'restrict_violation';
     END IF;
-    RETURN NULL;
+    RETURN NEW;
 END $$
 """
+#: All columns of an entry but its number.
+_ENTRY = (
+    "id, payment_id, item, wallet, delta, wallet_id, quantity, units, status, event_id, action_id, created_at"
+)
 _FORGET = """
 CREATE OR REPLACE FUNCTION forget_wallet() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -47,11 +54,29 @@ def refuse(dialect: str, table: str, *operations: str) -> list[str]:
     return [_REFUSE, f"DROP TRIGGER IF EXISTS {table}_refuse ON {table}", create]
 
 
-def _refuse_on_sqlite(table: str, operation: str) -> str:
+def _refuse_on_sqlite(table: str, operation: str, event: str = "", when: str = "") -> str:
     return (
-        f"CREATE TRIGGER {table}_refuse_{operation.lower()} BEFORE {operation} ON {table} "
+        f"CREATE TRIGGER {table}_refuse_{operation.lower()} BEFORE {event or operation} ON {table} {when} "
         f"BEGIN SELECT RAISE(ABORT, '{table} refuses {operation}: {_REASON}'); END"
     )
+
+
+def keep_entries(dialect: str) -> list[str]:
+    """Let an entry of the ledger be numbered once, and refuse whatever else would change it."""
+    table = "ledger_entries"
+    if dialect == "sqlite":
+        return [
+            *(f"DROP TRIGGER IF EXISTS {table}_refuse_{each}" for each in ("update", "delete", "renumber")),
+            _refuse_on_sqlite(table, "UPDATE", f"UPDATE OF {_ENTRY}"),
+            _refuse_on_sqlite(table, "RENUMBER", "UPDATE OF version", "WHEN OLD.version IS NOT NULL"),
+            _refuse_on_sqlite(table, "DELETE"),
+        ]
+    renumber = "BEFORE UPDATE OF version ON ledger_entries FOR EACH ROW WHEN (OLD.version IS NOT NULL)"
+    return [
+        *refuse(dialect, table, f"UPDATE OF {_ENTRY}", "DELETE"),
+        f"DROP TRIGGER IF EXISTS {table}_refuse_renumber ON {table}",
+        f"CREATE TRIGGER {table}_refuse_renumber {renumber} EXECUTE FUNCTION refuse_change()",
+    ]
 
 
 def forget_wallet(dialect: str) -> list[str]:
@@ -69,10 +94,32 @@ def guard(_metadata: MetaData, connection: Connection, **_options: object) -> No
     dialect = connection.dialect.name
     for statement in (
         *refuse(dialect, "operator_actions", "UPDATE", "DELETE"),
-        *refuse(dialect, "ledger_entries", "UPDATE", "DELETE"),
+        *keep_entries(dialect),
         *refuse(dialect, "grants", "DELETE"),
         *refuse(dialect, "resolutions", "DELETE"),
         *refuse(dialect, "orders", "UPDATE", "DELETE"),
         *forget_wallet(dialect),
     ):
+        connection.exec_driver_sql(statement)
+
+
+def triggers_of(connection: Connection, table: str) -> dict[str, str]:
+    """Return the statements of a table's triggers on SQLite, by their names."""
+    query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table")
+    return {row.name: row.sql for row in connection.execute(query, {"table": table})}
+
+
+@contextmanager
+def lifted(connection: Connection, table: str) -> Iterator[None]:
+    """Let rows of a guarded table be changed within the transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL {LIFTED} = '{table}'")
+        yield
+        connection.exec_driver_sql(f"SET LOCAL {LIFTED} = ''")
+        return
+    guards = triggers_of(connection, table)
+    for name in guards:
+        connection.exec_driver_sql(f"DROP TRIGGER {name}")
+    yield
+    for statement in guards.values():
         connection.exec_driver_sql(statement)

@@ -1,28 +1,25 @@
 """Wallets: whose they are. Grants and ledger name a wallet by its row here, one for each spelling."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from tasks.payments.wallet import wallet_key
-from tasks.store.database import insert_missing
+from tasks.store.many import among, insert_missing
 from tasks.store.schema import wallets
 
-_NAMES: BindParameter[Sequence[str]] = bindparam("names", expanding=True)
-_KNOWN = select(wallets.c.name, wallets.c.id, wallets.c.key).where(wallets.c.name.in_(_NAMES))
+_KNOWN = select(wallets.c.name, wallets.c.id, wallets.c.key).where(among(wallets.c.name, "names"))
 _COMPARE = update(wallets).where(wallets.c.id == bindparam("wallet_id")).values(key=bindparam("compared_as"))
 
 
 def wallet_ids(connection: Connection, names: Collection[str], now: datetime) -> dict[str, int]:
     """Return the id of each name; one that is new gets a row."""
-    known = _known(connection, names)
     # One order for everybody, as with every lock.
-    if new := sorted(set(names) - known.keys()):
-        rows = [{"key": wallet_key(name), "name": name, "created_at": now} for name in new]
-        insert_missing(connection, wallets, rows)
-        known |= _known(connection, new)
+    rows = [{"key": wallet_key(name), "name": name, "created_at": now} for name in sorted(names)]
+    known = {row.name: row for row in insert_missing(connection, wallets, rows, "name", "id", "key")}
+    known |= _known(connection, [name for name in names if name not in known])
     # The former release writes the name as the key.
     other = [
         {"wallet_id": row.id, "compared_as": wallet_key(name)}
@@ -35,4 +32,5 @@ def wallet_ids(connection: Connection, names: Collection[str], now: datetime) ->
 
 
 def _known(connection: Connection, names: Collection[str]) -> dict[str, Row[*tuple[Any, ...]]]:
-    return {row.name: row for row in connection.execute(_KNOWN, {"names": list(names)})}
+    rows = connection.execute(_KNOWN, {"names": list(names)}) if names else ()
+    return {row.name: row for row in rows}

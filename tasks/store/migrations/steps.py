@@ -7,14 +7,14 @@ a migration is one transaction, all or nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from psycopg.pq import TransactionStatus
 
-from tasks.store.triggers import LIFTED, refuse
+from tasks.store.triggers import lifted, refuse, triggers_of
 
 #: Rows that one transaction of a back-fill changes.
 BATCH = 5_000
@@ -38,20 +38,16 @@ def online() -> Iterator[None]:
 @contextmanager
 def transaction(*, lifting: str | None = None) -> Iterator[None]:
     """Join the statements of a block within `online`; `lifting` names a table whose guard they may pass."""
+    guards = lifted(op.get_bind(), lifting) if lifting else nullcontext()
     if is_sqlite():
-        guards = _triggers(lifting) if lifting else {}
-        for name in guards:
-            op.execute(f"DROP TRIGGER {name}")
-        yield
-        for statement in guards.values():
-            op.execute(statement)
+        with guards:
+            yield
         return
     op.execute("BEGIN")
     try:
         op.execute(_BOUND)
-        if lifting:
-            op.execute(f"SET LOCAL {LIFTED} = '{lifting}'")
-        yield
+        with guards:
+            yield
     except BaseException:
         op.execute("ROLLBACK")
         raise
@@ -120,7 +116,7 @@ def widen(table: str, name: str, condition: str) -> None:
     """Let a check hold for more than before; `name` is what follows the table's name in the constraint's."""
     constraint = f"ck_{table}_{name}"
     if is_sqlite():
-        triggers = _triggers(table)
+        triggers = triggers_of(op.get_bind(), table)
         with op.batch_alter_table(table, recreate="always") as batch:
             batch.drop_constraint(op.f(constraint), type_="check")
             batch.create_check_constraint(op.f(constraint), sa.text(condition))
@@ -140,7 +136,7 @@ def _rebuild(
     checks: Mapping[str, str],
 ) -> None:
     # Alembic copies no triggers.
-    triggers = _triggers(table)
+    triggers = triggers_of(op.get_bind(), table)
     with op.batch_alter_table(table, recreate="always") as batch:
         for column in columns:
             batch.add_column(column)
@@ -150,11 +146,6 @@ def _rebuild(
             batch.create_check_constraint(op.f(f"ck_{table}_{name}"), sa.text(condition))
     for statement in triggers.values():
         op.execute(statement)
-
-
-def _triggers(table: str) -> dict[str, str]:
-    query = sa.text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table")
-    return {row.name: row.sql for row in op.get_bind().execute(query, {"table": table})}
 
 
 def create_index(name: str, table: str, *columns: str, where: str | None = None) -> None:

@@ -45,6 +45,12 @@ def list_actions(connection: Connection, limit: int = 100) -> tuple[ActionLine, 
     return newest_last(connection, _LINES.order_by(operator_actions.c.id.desc()).limit(limit), ActionLine)
 
 
+def actions_on(connection: Connection, subject: str) -> tuple[ActionLine, ...]:
+    """Return what was done to one thing, by its id, in order."""
+    query = _LINES.where(operator_actions.c.subject == subject).order_by(operator_actions.c.id)
+    return records(connection, query, ActionLine)
+
+
 def actions_on_payment(connection: Connection, payment_id: str) -> tuple[ActionLine, ...]:
     """Return what was said of a payment, in order."""
     query = _LINES.where(

@@ -1,14 +1,16 @@
 """The event log, as it is read."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select
 
 from tasks.coinflow.event import read_event, read_packet
 from tasks.errors import PayloadInvalid
+from tasks.payments.wallet import wallet_key
 from tasks.store.schema import dead_letters, events, handler_runs
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.records import between, equal, newest_last, records
@@ -37,6 +39,12 @@ class EventFilter:
 
     event_type: str | None = None
     payment_id: str | None = None
+    #: The buyer that they name, in any spelling.
+    wallet: str | None = None
+    #: The item that they name, in a cart, too.
+    item: str | None = None
+    #: What they say was paid.
+    cents: int | None = None
     #: One of `STATES`.
     state: str | None = None
     #: Received at this time or later.
@@ -88,7 +96,8 @@ class EventStory(EventLine):
 
     #: Equal for every copy of the event.
     key: str
-    body: dict[str, Any]
+    #: None where it was pruned.
+    body: dict[str, Any] | None
     #: The documented fields that were left out because they have another type, by their paths in `data`.
     misfits: tuple[str, ...]
     handler_runs: tuple[HandlerRun, ...]
@@ -102,11 +111,23 @@ def list_events(connection: Connection, chosen: EventFilter) -> tuple[EventLine,
     query = event_lines().order_by(*order, events.c.id.desc()).limit(chosen.limit)
     query = equal(query, (events.c.event_type, chosen.event_type), (events.c.payment_id, chosen.payment_id))
     query = between(query, events.c.received_at, chosen.since, chosen.until)
+    if chosen.wallet is not None:
+        query = query.where(events.c.buyer == wallet_key(chosen.wallet))
+    if chosen.item is not None:
+        query = query.where(_says("item", json.dumps(chosen.item, ensure_ascii=False)))
+    if chosen.cents is not None:
+        price = f'"price":{{"cents":{chosen.cents}'
+        query = query.where(or_(*(events.c.facts.contains(price + end) for end in ",}")))
     if chosen.state:
         # Few are set aside, and they have an index.
         of = events.c.set_aside if chosen.state in set(SetAside) else _STATE
         query = query.where(of == chosen.state)
     return newest_last(connection, query, EventLine)
+
+
+def _says(name: str, value: str) -> ColumnElement[bool]:
+    """Return the condition that the rules read this member of what an event says."""
+    return events.c.facts.contains(f'"{name}":{value}', autoescape=True)
 
 
 def event_story(connection: Connection, event_id: int) -> EventStory | None:
@@ -126,11 +147,16 @@ def event_story(connection: Connection, event_id: int) -> EventStory | None:
         dead_letters.c.failed_at,
     ).where(dead_letters.c.event_id == event_id)
     return EventStory(
-        **found._asdict() | {"body": from_json(found.body)},
-        misfits=_misfits(found.body),
+        **found._asdict() | {"body": from_json(found.body) if found.body else None},
+        misfits=_misfits(found.body) if found.body else (),
         handler_runs=records(connection, runs.order_by(handler_runs.c.handler), HandlerRun),
         dead_letters=records(connection, failures.order_by(dead_letters.c.id), Failure),
     )
+
+
+def state_of(connection: Connection, key: str) -> str | None:
+    """Return an event's state, or None if there is none of this key."""
+    return connection.scalar(select(_STATE).where(events.c.key == key))
 
 
 def _misfits(body: str) -> tuple[str, ...]:

@@ -5,25 +5,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, distinct, func, select
 
+from tasks.coinflow.event import read_packet
+from tasks.coinflow.fields import Payload
 from tasks.errors import PayloadInvalid
 from tasks.payments.decision import decide
 from tasks.payments.discards import heed_discards
 from tasks.payments.offers import Offer, Ruling
 from tasks.payments.order import Order, named_by
 from tasks.payments.story import Statement
-from tasks.payments.verdict import Verdict, standing
+from tasks.payments.verdict import Verdict, Verdicts
 from tasks.store import runs
+from tasks.store.dead_letters import RUN_OF_LETTER
 from tasks.store.discards import discards_of
 from tasks.store.documents import verdicts_of
-from tasks.store.events import statements
+from tasks.store.events import has_body, statements
 from tasks.store.fulfilment import FULFILMENT
 from tasks.store.orders import orders_of
 from tasks.store.resolutions import resolutions_of
+from tasks.store.runs import INTAKE, ORDERS
 from tasks.store.schema import (
     dead_letters,
     events,
+    handler_runs,
     ledger_entries,
     matches,
     operator_actions,
@@ -31,10 +36,11 @@ from tasks.store.schema import (
     resolutions,
     wallets,
 )
-from tasks.store.states import RunState
+from tasks.store.states import RunState, SetAside
 from tasks.store.views.actions import ActionLine, actions_on_payment
 from tasks.store.views.attention import AttentionLine, notes_of
 from tasks.store.views.events import EventLine, event_lines
+from tasks.store.views.notifications import EndpointProgress, progress_of
 from tasks.store.views.payments import GrantLine, PaymentLine, grants_of, payment_lines
 from tasks.store.views.records import records
 
@@ -52,6 +58,8 @@ class LedgerEntry:
     """A move of a grant, and what caused it: an event, or an operator's action on account of an event."""
 
     id: int
+    #: Which change of the payment it is a part of; None until what an earlier release wrote has its number.
+    version: int | None
     wallet: str
     item: str
     #: What it added to the wallet.
@@ -90,23 +98,34 @@ class ResolutionLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFailure:
-    """What a handler failed at for good."""
+    """What a handler failed at for good: a dead letter."""
 
+    id: int
     event_id: int
     handler: str
     error: str
     message: str
+    #: One of dead, pending (it is being replayed), discarded.
+    state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentStory(PaymentLine):
     """A payment and all that belongs to it, each in the order in which it came."""
 
+    #: The customer that its events name, whatever they say of money, in the form that is compared.
+    buyer: str | None
+    #: How many of its events wait for what decides it; a handler of the merchant's does not.
+    waiting: int
+    #: Whom its foreign events name.
+    foreign_merchants: tuple[str, ...]
     #: What a person should look at.
     notes: tuple[AttentionLine, ...]
     events: tuple[StoryEvent, ...]
     ledger_entries: tuple[LedgerEntry, ...]
     grants: tuple[GrantLine, ...]
+    #: How far each endpoint was told of its changes.
+    notifications: tuple[EndpointProgress, ...]
     matches: tuple[MatchLine, ...]
     resolutions: tuple[ResolutionLine, ...]
     #: What the merchant's own order function says that it bought, and for what; or None.
@@ -125,7 +144,14 @@ def payment_story(connection: Connection, payment_id: str, default_currency: str
         return None
     decided = connection.execute(payment_lines().where(payments.c.id == payment_id)).one_or_none()
     failures = (
-        select(dead_letters.c.event_id, dead_letters.c.handler, dead_letters.c.error, dead_letters.c.message)
+        select(
+            dead_letters.c.id,
+            dead_letters.c.event_id,
+            dead_letters.c.handler,
+            dead_letters.c.error,
+            dead_letters.c.message,
+            select(handler_runs.c.state).where(RUN_OF_LETTER).scalar_subquery().label("state"),
+        )
         .join(events, events.c.id == dead_letters.c.event_id)
         .where(events.c.payment_id == payment_id)
         .order_by(dead_letters.c.id)
@@ -135,10 +161,14 @@ def payment_story(connection: Connection, payment_id: str, default_currency: str
     order = orders_of(connection, [payment_id]).get(payment_id)
     return PaymentStory(
         **(decided._asdict() if decided else {"payment_id": payment_id}),
+        buyer=_buyer(connection, payment_id),
+        waiting=_waiting(connection, payment_id),
+        foreign_merchants=_foreign_merchants(connection, payment_id),
         notes=notes_of(connection, payment_id),
         events=tuple(_told(connection, stored, verdicts, order, default_currency)),
         ledger_entries=records(connection, _entries(payment_id), LedgerEntry),
         grants=grants_of(connection, payment_id),
+        notifications=progress_of(connection, payment_id),
         matches=records(connection, match.where(matches.c.payment_id == payment_id), MatchLine),
         resolutions=records(connection, _resolutions(payment_id), ResolutionLine),
         order=order,
@@ -146,6 +176,33 @@ def payment_story(connection: Connection, payment_id: str, default_currency: str
         actions=actions_on_payment(connection, payment_id),
         dead_letters=records(connection, failures, PaymentFailure),
     )
+
+
+def _buyer(connection: Connection, payment_id: str) -> str | None:
+    named = select(events.c.buyer).where(events.c.payment_id == payment_id, events.c.buyer.is_not(None))
+    return connection.scalar(named.order_by(events.c.id).limit(1))
+
+
+def _waiting(connection: Connection, payment_id: str) -> int:
+    query = (
+        select(func.count(distinct(events.c.id)))
+        .join(handler_runs, handler_runs.c.event_id == events.c.id)
+        .where(
+            events.c.payment_id == payment_id,
+            handler_runs.c.state == RunState.PENDING,
+            handler_runs.c.handler.in_((INTAKE, FULFILMENT, ORDERS)),
+        )
+    )
+    return connection.scalar(query) or 0
+
+
+def _foreign_merchants(connection: Connection, payment_id: str) -> tuple[str, ...]:
+    bodies = select(events.c.body).where(
+        events.c.payment_id == payment_id, events.c.set_aside == SetAside.FOREIGN, has_body
+    )
+    packets = [read_packet(each) for each in connection.scalars(bodies)]
+    read = [Payload.model_validate(each.data).merchant_id for each in packets]
+    return tuple(dict.fromkeys(each for each in read if each))
 
 
 def _resolutions(payment_id: str) -> Select[Any]:
@@ -167,6 +224,7 @@ def _entries(payment_id: str) -> Select[Any]:
     return (
         select(
             ledger_entries.c.id,
+            ledger_entries.c.version,
             func.coalesce(wallets.c.name, ledger_entries.c.wallet).label("wallet"),
             ledger_entries.c.item,
             func.coalesce(ledger_entries.c.delta, ledger_entries.c.quantity).label("delta"),
@@ -193,12 +251,14 @@ def _told(
 ) -> list[StoryEvent]:
     """Return the events of a payment, each with what it and those before it decide."""
     payment_id = stored[0].payment_id
-    said = {number: each for _, number, each in statements(connection, [payment_id])}
+    said = {each.number: each.statement for each in statements(connection, [payment_id], FULFILMENT)}
     keys = {number: each.key for number, each in said.items()}
     resolved = resolutions_of(connection, [payment_id], keys).get(payment_id, [])
 
+    standing = Verdicts(verdicts)
+
     def ruling_on(offer: Offer) -> Ruling:
-        verdict = standing(verdicts, offer)
+        verdict = standing.on(offer)
         if verdict:
             return verdict.ruling()
         # What no list has priced yet is shown as if it were paid: it is priced in a moment.

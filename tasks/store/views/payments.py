@@ -1,14 +1,14 @@
 """Payments, as they are read in one line; `payment_story` tells all of one."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, or_, select
 
 from tasks.payments.decision import DecisionStatus
-from tasks.payments.wallet import wallet_key
-from tasks.store.schema import grants, payments, wallets
+from tasks.store.schema import grants, payments
 from tasks.store.views.records import between, equal, newest_last, records
 from tasks.store.views.spellings import is_wallet
 
@@ -22,6 +22,8 @@ class PaymentFilter:
     wallet: str | None = None
     #: The price that was paid.
     cents: int | None = None
+    #: An item that they granted, or are asked for.
+    item: str | None = None
     #: Changed at this time or later.
     since: datetime | None = None
     #: Changed before this time.
@@ -71,6 +73,8 @@ def meant(query: Select[Any], chosen: PaymentFilter) -> Select[Any]:
     """Return the query for those payments alone that are meant, however many."""
     query = equal(query, (payments.c.decision, chosen.state), (payments.c.cents, chosen.cents))
     query = between(query, payments.c.updated_at, chosen.since, chosen.until)
+    if chosen.item is not None:
+        query = query.where(_is_about(chosen.item))
     if chosen.wallet is None:
         return query
     return query.where(
@@ -78,25 +82,12 @@ def meant(query: Select[Any], chosen: PaymentFilter) -> Select[Any]:
     )
 
 
-def find_payments(connection: Connection, text: str, limit: int = 100) -> tuple[PaymentLine, ...]:
-    """Return payments by a name: their own, their order's, an item's that they granted, a buyer's.
-
-    The one that changed last is at the end.
-    """
-    granted = (
-        select(grants.c.payment_id)
-        .outerjoin(wallets, wallets.c.id == grants.c.wallet_id)
-        .where(or_(grants.c.item == text, wallets.c.key == wallet_key(text), grants.c.wallet == text))
-    )
-    found = or_(
-        payments.c.id == text,
-        payments.c.order_id == text,
-        payments.c.id.in_(granted),
-        is_wallet(payments.c.payer, text),
-        is_wallet(payments.c.wallet, text),
-    )
-    query = payment_lines().where(found).order_by(payments.c.updated_at.desc(), payments.c.id)
-    return newest_last(connection, query.limit(limit), PaymentLine)
+def _is_about(item: str) -> ColumnElement[bool]:
+    """Return the condition that a payment granted an item, or that a price list was asked for it."""
+    granted = select(grants.c.payment_id).where(grants.c.payment_id == payments.c.id, grants.c.item == item)
+    # What was asked is JSON within JSON.
+    asked = json.dumps(f'"item":{json.dumps(item, ensure_ascii=False)}', ensure_ascii=False)[1:-1]
+    return or_(granted.exists(), payments.c.verdicts.contains(asked, autoescape=True))
 
 
 def grants_of(connection: Connection, payment_id: str) -> tuple[GrantLine, ...]:

@@ -1,9 +1,10 @@
 """Rows that a filter means, as dataclasses: a column goes to the field of its name."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import ColumnElement, Connection, Select, literal
 
 T = TypeVar("T")
 
@@ -18,6 +19,17 @@ def between(query: Select[Any], column: Any, since: datetime | None, until: date
     if since is not None:
         query = query.where(column >= since)
     return query if until is None else query.where(column < until)
+
+
+def written(value: str) -> ColumnElement[str]:
+    """Return a value that stands in the statement's own text, by which an index with a condition is found."""
+    return literal(str(value), literal_execute=True)
+
+
+def written_in(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of such values."""
+    condition: ColumnElement[bool] = column.in_([written(each) for each in values])
+    return condition
 
 
 def records(connection: Connection, query: Select[Any], of: type[T]) -> tuple[T, ...]:

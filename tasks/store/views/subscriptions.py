@@ -14,8 +14,8 @@ class SubscriptionFilter:
     """Which subscriptions are meant; what is None excludes none."""
 
     wallet: str | None = None
-    #: Those of which was heard last, so many.
-    limit: int = 100
+    #: Those of which was heard last, so many; None is all of them.
+    limit: int | None = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,179 @@
+"""Erasure: forgets a buyer. What was paid and granted stays, under a name that tells nothing.
+
+The buyer gets one new name everywhere, so that payments are decided as before: an event that comes late, such
+as a chargeback, finds the wallet that holds what was granted.
+"""
+
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Row, and_, bindparam, func, or_, select, update
+
+from tasks.coinflow.fields import without_merchant
+from tasks.errors import PriceListUnusable
+from tasks.payments.facts import VERSION, Facts
+from tasks.payments.named import Named
+from tasks.payments.wallet import wallet_key
+from tasks.store import locking
+from tasks.store.actions import Change, Operator, record
+from tasks.store.events import facts_text, read_anew
+from tasks.store.many import among
+from tasks.store.price_lists import newest
+from tasks.store.schema import (
+    events,
+    grants,
+    handler_runs,
+    ledger_entries,
+    matches,
+    notifications,
+    payments,
+    resolutions,
+    subscriptions,
+    wallets,
+)
+from tasks.store.states import ActionKind, NotificationState, RunState
+from tasks.store.triggers import lifted
+from tasks.store.views.finding import payments_of_wallet
+from tasks.store.views.spellings import is_wallet
+
+_FORGET = (
+    update(events)
+    .where(events.c.id == bindparam("number"))
+    .values(body="", buyer=bindparam("named"), facts=bindparam("said"), facts_version=VERSION)
+)
+
+
+class NotErasable(Exception):
+    """There is no such buyer, or something of it is still under way; the message says what."""
+
+
+def erase(connection: Connection, by: Operator, name: str, *, untold: bool = False) -> dict[str, int]:
+    """Forget a buyer; return how many payments and events named it.
+
+    Raises NotErasable where nobody has this name, and while something of the buyer is under way, but for what
+    is yet to be told where that may stay `untold`.
+    """
+    key, alias = wallet_key(name), f"erased-{secrets.token_hex(8)}"
+    # As intake and fulfilment hold them: subscriptions, payments, wallets.
+    _rename_in(connection, name, alias, subscriptions.c.wallet)
+    payment_ids = connection.scalars(payments_of_wallet(name)).all()
+    # To hold what nothing has decided, such as what is foreign, would make a payment of it.
+    decided = select(payments.c.id).where(payments.c.id.in_(payments_of_wallet(name)))
+    locking.lock(connection, connection.scalars(decided).all(), datetime.now(UTC))
+    known = select(wallets.c.id).where(wallets.c.key == key).order_by(wallets.c.id).with_for_update()
+    wallet_ids = connection.scalars(known).all()
+    if set(connection.scalars(payments_of_wallet(name))) != set(payment_ids):
+        raise NotErasable("A purchase of the buyer has come meanwhile. Try again.")
+    meant = or_(events.c.buyer == key, events.c.payment_id.in_(payments_of_wallet(name)))
+    rows = connection.execute(select(events).where(meant)).all()
+    if not rows:
+        raise NotErasable("Nothing is stored under this name. `coinflowctl find` knows similar ones.")
+    _check_runs(connection, [row.id for row in rows])
+    if not untold:
+        _check_told(connection, payment_ids)
+    told_by = _told_by(connection)
+    connection.execute(
+        _FORGET,
+        [
+            {
+                "number": row.id,
+                "named": alias if row.buyer == key else row.buyer,
+                "said": facts_text(_forgotten(_facts(row), key, alias, told_by)),
+            }
+            for row in rows
+        ],
+    )
+    _rename_in(connection, name, alias, payments.c.payer, payments.c.wallet)
+    _rename_in(connection, name, alias, resolutions.c.wallet, matches.c.wallet)
+    _rename_wallets(connection, wallet_ids, name, alias)
+    counts = {"payments": len(payment_ids), "events": len(rows)}
+    record(connection, by, ActionKind.ERASE, Change(subject=alias, after=counts))
+    return counts
+
+
+def _check_runs(connection: Connection, event_ids: Collection[int]) -> None:
+    runs = select(func.count()).where(
+        among(handler_runs.c.event_id, "event_ids"), handler_runs.c.state == RunState.PENDING
+    )
+    if count := connection.scalar(runs, {"event_ids": list(event_ids)}):
+        raise NotErasable(f"{count} handlers are not through with events of the buyer. Try again later.")
+
+
+def _check_told(connection: Connection, payment_ids: Collection[str]) -> None:
+    untold = select(func.count()).where(
+        among(notifications.c.payment_id, "payment_ids"), notifications.c.state == NotificationState.PENDING
+    )
+    if count := connection.scalar(untold, {"payment_ids": list(payment_ids)}):
+        raise NotErasable(
+            f"{count} notifications of the buyer's payments wait, and would tell an alias. Try again later, "
+            "or let them by --untold; `coinflowctl notifications list --state pending` names them."
+        )
+
+
+def _told_by(connection: Connection) -> Collection[str]:
+    """Return the members of `webhookInfo` by which the price list tells whose payments are its own."""
+    try:
+        accepted = newest(connection)
+    except PriceListUnusable:
+        return ()
+    return accepted.prices.only.keys() if accepted else ()
+
+
+def _facts(row: Row[*tuple[Any, ...]]) -> Facts | None:
+    """Return what an event says, read while its body is there."""
+    if row.facts_version == VERSION or not row.body:
+        return Facts.model_validate_json(row.facts) if row.facts else None
+    return read_anew(row)
+
+
+def _forgotten(facts: Facts | None, key: str, alias: str, told_by: Collection[str]) -> Facts | None:
+    """Return facts that name the alias, and of `webhookInfo` what the rules read alone."""
+    if facts is None:
+        return None
+
+    def renamed(name: str | None) -> str | None:
+        return alias if name and wallet_key(without_merchant(name)) == key else name
+
+    def without(named: Named | None) -> Named | None:
+        return named and named.model_copy(update={"recipient": renamed(named.recipient)})
+
+    return facts.model_copy(
+        update={
+            "customer": renamed(facts.customer),
+            "named": without(facts.named),
+            "cycle": facts.cycle and facts.cycle.model_copy(update={"named": without(facts.cycle.named)}),
+            "info": {name: renamed(value) for name, value in facts.info.items() if name in told_by},
+        }
+    )
+
+
+def _rename_in(connection: Connection, name: str, alias: str, *columns: Column[Any]) -> None:
+    for column in columns:
+        connection.execute(update(column.table).where(is_wallet(column, name)).values({column.name: alias}))
+
+
+def _rename_wallets(connection: Connection, ids: Sequence[int], name: str, alias: str) -> None:
+    for number, wallet_id in enumerate(ids):
+        # A name is unique, and blanks around it say nothing.
+        values = {"key": alias, "name": alias + " " * number}
+        connection.execute(update(wallets).where(wallets.c.id == wallet_id).values(values))
+    _rename_grants(connection, ids, name, alias)
+    with lifted(connection, ledger_entries.name):
+        old = update(ledger_entries).where(is_wallet(ledger_entries.c.wallet, name)).values(wallet=alias)
+        connection.execute(old)
+
+
+def _rename_grants(connection: Connection, ids: Collection[int], name: str, alias: str) -> None:
+    held = grants.c.wallet_id.in_(ids)
+    rows = connection.execute(
+        select(grants.c.payment_id, grants.c.item, grants.c.wallet_id).where(
+            or_(held, and_(grants.c.wallet_id.is_(None), is_wallet(grants.c.wallet, name)))
+        )
+    ).all()
+    for row in rows:
+        one = update(grants).where(grants.c.payment_id == row.payment_id, grants.c.item == row.item)
+        connection.execute(one.values(wallet=alias))
+        # A trigger lets a grant forget its wallet when the name alone is changed.
+        connection.execute(one.values(wallet_id=row.wallet_id))
