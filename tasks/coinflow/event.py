@@ -14,6 +14,8 @@ from tasks.coinflow.fields import NAME_LENGTH, Payload
 from tasks.coinflow.payloads import parse, payment_id_of
 from tasks.errors import PayloadInvalid
 
+#: To make one for each packet takes a sixth of the time.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 P = TypeVar("P", bound=Payload)
 P_co = TypeVar("P_co", bound=Payload, covariant=True)
 
@@ -86,11 +88,10 @@ def read_packet(body: str) -> Packet:
     of its names: `eventType` and the payment's id alone would make one of two partial refunds.
     """
     packet = from_json(body)
-    canonical = json.dumps(packet, sort_keys=True, separators=(",", ":"))
     known = EVENT_TYPES.get(packet["eventType"])
     payment_id = payment_id_of(known.family, packet["data"]) if known else None
     return Packet(
-        key=hashlib.sha256(canonical.encode()).hexdigest(),
+        key=hashlib.sha256(_canonical(packet).encode()).hexdigest(),
         event_type=storable(packet["eventType"]),
         created=storable(packet["created"]),
         payment_id=payment_id if payment_id and payment_id == storable(payment_id) else None,

@@ -204,6 +204,11 @@ class PurchaseFees(Payload):
     invoiced_network_fees: Fee = None
 
 
+def without_merchant(customer: str) -> str:
+    """Return the merchant's own id of a customer, which may be plain or `<merchantId>\u02ac<id>`."""
+    return customer.rpartition(_SEPARATOR)[2].strip()
+
+
 class CustomerPayload(Payload):
     """The `data` of an event about a customer: `wallet` in Version 2, `customerId` in Version 3."""
 
@@ -218,6 +223,6 @@ class CustomerPayload(Payload):
         Coinflow has sent it both plain and as `<merchantId>\u02ac<id>`; both give the plain id.
         """
         for value in (self.raw_customer_id, self.customer, self.wallet):
-            if value and (plain := value.rpartition(_SEPARATOR)[2].strip()):
+            if value and (plain := without_merchant(value)):
                 return plain
         return None

@@ -25,6 +25,9 @@ CREATE TABLE IF NOT EXISTS bindings (
     exchange TEXT, routing_key TEXT, pattern TEXT, queue TEXT,
     PRIMARY KEY (exchange, routing_key, pattern, queue)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS readers (
+    queue TEXT, owner INTEGER, PRIMARY KEY (queue, owner)
+) WITHOUT ROWID;
 -- AUTOINCREMENT, because an id is a delivery tag: it must never name another message later.
 CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, payload TEXT NOT NULL,
@@ -39,6 +42,8 @@ _TAKE = f"""
 UPDATE messages SET owner = ?, deliveries = deliveries + 1 WHERE id = ({_NEXT})
 RETURNING id, payload, deliveries
 """  # noqa: S608  # composed of constants
+_REMOVE = f"DELETE FROM messages WHERE id = ({_NEXT}) RETURNING id, payload, deliveries + 1"  # noqa: S608  # as above
+_OWNERS = "SELECT owner FROM messages WHERE owner > 0 UNION SELECT owner FROM readers"
 #: A queue whose consumer died takes no more messages: nobody would read them.
 _PUT = """
 INSERT INTO messages (queue, payload, expires_at)
@@ -79,16 +84,18 @@ class BrokerFile(SharedFile):
         self.owners.retire(owner)
         with suppress(sqlite3.OperationalError):
             self.give_back(owner)
+            self.end_reading(None, owner)
 
     def sweep(self, active_queues: Iterable[str]) -> None:
         """Give back what dead owners held, drop what expired, and keep this consumer's queues alive."""
         now = time.time()
-        owners = [owner for (owner,) in self.read("SELECT DISTINCT owner FROM messages WHERE owner > 0")]
+        owners = [owner for (owner,) in self.read(_OWNERS)]
         dead = [(owner,) for owner in owners if self.owners.has_died(owner)]
         abandoned = "SELECT name FROM queues WHERE used_at + expires < ?"
         forgotten = (now - _FORGET_AFTER,)
         with self.transaction() as transaction:
             transaction.executemany("UPDATE messages SET owner = NULL WHERE owner = ?", dead)
+            transaction.executemany("DELETE FROM readers WHERE owner = ?", dead)
             transaction.executemany(
                 "UPDATE queues SET used_at = ? WHERE name = ? AND expires IS NOT NULL",
                 [(now, queue) for queue in active_queues],
@@ -140,23 +147,42 @@ class BrokerFile(SharedFile):
         """Return an exchange's bindings: routing key, pattern, queue."""
         return self.read("SELECT routing_key, pattern, queue FROM bindings WHERE exchange = ?", exchange)
 
+    # -------------------------------------------------------------- readers
+
+    def begin_reading(self, queue: str, owner: int) -> None:
+        """Note that an owner reads a queue."""
+        with self.transaction() as transaction:
+            transaction.execute("INSERT OR IGNORE INTO readers VALUES (?, ?)", (queue, owner))
+
+    def end_reading(self, queue: str | None, owner: int) -> None:
+        """Note that an owner reads a queue no more, or none."""
+        with self.transaction() as transaction:
+            statement = "DELETE FROM readers WHERE queue = coalesce(?, queue) AND owner = ?"
+            transaction.execute(statement, (queue, owner))
+
+    def readers(self, queue: str) -> int:
+        """Return how many owners read a queue and live."""
+        owners = self.read("SELECT owner FROM readers WHERE queue = ?", queue)
+        return sum(not self.owners.has_died(owner) for (owner,) in owners)
+
     # -------------------------------------------------------------- messages
 
     def put(self, queues: Iterable[str], payload: str, *, durable: bool) -> None:
         """Add a message to each of the queues, to all or to none."""
         now = time.time()
-        with self.transaction(durable=durable) as transaction:
-            transaction.executemany(
-                _PUT, [{"queue": queue, "payload": payload, "now": now} for queue in queues]
-            )
+        rows = [{"queue": queue, "payload": payload, "now": now} for queue in queues]
+        if rows:
+            with self.transaction(durable=durable) as transaction:
+                transaction.executemany(_PUT, rows)
 
-    def take(self, queue: str, owner: int) -> Taken | None:
-        """Return a queue's oldest message, now the owner's."""
+    def take(self, queue: str, owner: int | None) -> Taken | None:
+        """Return a queue's oldest message, now the owner's; without an owner it is gone."""
         # An empty look, the usual one, only reads.
         if not self.read(_NEXT, queue):
             return None
         with self.transaction() as transaction:
-            row = transaction.execute(_TAKE, (owner, queue)).fetchone()
+            taking = (_REMOVE, (queue,)) if owner is None else (_TAKE, (owner, queue))
+            row = transaction.execute(*taking).fetchone()
             is_missing = row is None and transaction.execute(_NEXT, (queue,)).fetchone() is not None
         if is_missing:
             self.condemn("an index names a message that is not there")

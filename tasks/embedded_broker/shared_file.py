@@ -16,6 +16,11 @@ import structlog
 
 from tasks.embedded_broker.private_file import make_private
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
+from tasks.embedded_broker.write_lock import begin
+
+#: Pages after which what was written goes from the WAL into the file: 16 MB, or 500 small messages. Whoever
+#: commits just then waits for all of it to be on the disk; SQLite's own number is a quarter of that.
+CHECKPOINT = 4_000
 
 _log = structlog.get_logger(__name__)
 
@@ -48,8 +53,8 @@ class SharedFile:
         """
         with self._connected() as connection:
             connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                begin(connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -61,6 +66,10 @@ class SharedFile:
         """Return a query's rows."""
         with self._connected() as connection:
             return connection.execute(query, values).fetchall()
+
+    def version(self) -> int:
+        """Return a number that another one follows once another process has written."""
+        return int(self.read("PRAGMA data_version")[0][0])
 
     def check(self) -> None:
         """Return if the file can be used. Raises FileDamaged, too."""
@@ -106,6 +115,7 @@ class SharedFile:
             # What a torn page left of a text is for `embedded_broker` to judge.
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
             connection.executescript(self._schema)
             self._identity = _identity(self._path)
         except sqlite3.Error:

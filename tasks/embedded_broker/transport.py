@@ -6,7 +6,8 @@ Celery loads it by name. `file` keeps the messages; here they take kombu's shape
 import json
 import sqlite3
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -14,19 +15,23 @@ from typing import Any
 from kombu.transport import virtual
 from kombu.utils.scheduling import FairCycle
 
+from tasks.embedded_broker.consumers import Consumers
 from tasks.embedded_broker.file import BrokerFile, QueueLimits, open_file
 from tasks.embedded_broker.mandatory import Mandatory
 from tasks.embedded_broker.no_ack import NoAck
-from tasks.embedded_broker.polling import INTERVAL, Polling
+from tasks.embedded_broker.polling import INTERVAL, PolledChannel, Polling
+from tasks.embedded_broker.windows import Windowed, Windows
 
 #: Seconds between two sweeps; until a temporary queue that states no expiry counts as abandoned.
 _SWEEP_INTERVAL = 1.0
 _DEFAULT_EXPIRES = 60.0
 
 
-class Channel(Mandatory, NoAck, virtual.Channel):
+class Channel(Mandatory, Consumers, NoAck, Windowed, PolledChannel, virtual.Channel):
     """Routes, takes and acknowledges messages, and owns what it has taken."""
 
+    QoS = Windows
+    qos: Windows
     supports_fanout = True
     # kombu would publish unacknowledged messages anew; here they never left their queue.
     do_restore = False
@@ -132,16 +137,16 @@ class Channel(Mandatory, NoAck, virtual.Channel):
         return super().drain_events(timeout, callback)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002  # kombu's signature
-        taken = self._file.take(queue, self._owner)
+        is_kept = queue not in self._no_ack_queues
+        taken = self._file.take(queue, self._owner if is_kept else None)
         if taken is None:
             raise Empty
         tag = str(taken.id)
-        ((exchange, limit),) = self._file.read(_LIMITS, queue) or [(None, None)]
+        ((exchange, limit),) = (is_kept and self._file.read(_LIMITS, queue)) or [(None, None)]
         message = self._read(tag, taken.payload, queue, exchange)
         if limit is not None and taken.deliveries > limit + 1:
             self._bury(tag, message, exchange, "delivery_limit")
             raise Empty
-        self.forget_unless_acknowledged(queue, tag)
         message["properties"]["delivery_tag"] = tag
         message["properties"]["delivery_info"]["redelivered"] = taken.deliveries > 1
         message["headers"]["x-delivery-count"] = taken.deliveries - 1
@@ -149,18 +154,37 @@ class Channel(Mandatory, NoAck, virtual.Channel):
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Delete the message, if it is still this channel's."""
-        self.forget(delivery_tag)
-        super().basic_ack(delivery_tag, multiple)
+        if not self.closed:
+            with self._told():
+                self.forget(delivery_tag)
+            super().basic_ack(delivery_tag, multiple)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Give the message back to its queue, or to its dead-letter exchange."""
-        if requeue:
-            self._file.give_back(self._owner, delivery_tag)
-        else:
-            for payload, queue, exchange in self._file.read(_LETTER, delivery_tag):
-                message = self._read(delivery_tag, payload, queue, exchange)
-                self._bury(delivery_tag, message, exchange, "rejected")
+        if self.closed:
+            # It was given back then.
+            return
+        with self._told():
+            if requeue:
+                self._file.give_back(self._owner, delivery_tag)
+            else:
+                for payload, queue, exchange in self._file.read(_LETTER, delivery_tag):
+                    message = self._read(delivery_tag, payload, queue, exchange)
+                    self._bury(delivery_tag, message, exchange, "rejected")
         self.qos.ack(delivery_tag)
+        self.look_soon()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Let the worker connect anew where an answer fails, which kombu only writes down.
+
+        The message would stay this channel's, and its place in the window taken.
+        """
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            self.connection.lost = error
+            raise
 
     def _read(self, tag: str, payload: str, queue: str, exchange: str | None) -> dict[str, Any]:
         """Return a message; one that was overwritten is buried as it is, and the file condemned."""
@@ -193,10 +217,13 @@ class Channel(Mandatory, NoAck, virtual.Channel):
 
     def close(self) -> None:
         """Give back what was not acknowledged, and close."""
-        owned, self._owned = self._owned, None
-        super().close()
-        if owned and owned[0] is self._file:
-            owned[0].retire(owned[1])
+        owned = self._owned
+        try:
+            super().close()
+        finally:
+            self._owned = None
+            if owned and owned[0] is self._file:
+                owned[0].retire(owned[1])
 
 
 def _path(client: Any) -> Path:
@@ -215,6 +242,8 @@ class Transport(Polling, virtual.Transport):
     driver_type = "sqlite"
     driver_name = "embedded"
     polling_interval = INTERVAL
+    # A look at the file's version takes a hundredth of that.
+    busy_interval = 0.004
     connection_errors = (*virtual.Transport.connection_errors, sqlite3.OperationalError)
     # Without an event loop Celery gives its child processes one pipe with one lock, and a child that is
     # killed while it holds the lock stops all the others for good.
@@ -223,17 +252,34 @@ class Transport(Polling, virtual.Transport):
     )
 
     cycle: FairCycle
+    #: Why the connection is of no more use, or None.
+    lost: sqlite3.OperationalError | None = None
+    _seen_version = 0
+    _looked_at = 0.0
 
     def establish_connection(self) -> Any:
         """Connect, unless the file cannot be used: the worker waits longer and longer between two tries."""
         open_file(_path(self.client)).check()
         return super().establish_connection()
 
-    def deliver_waiting(self) -> None:
-        """Deliver what waits, as far as the consumers may take it."""
+    def may_have_come(self) -> bool:
+        """Tell whether another process has written; at times, whether this one has."""
+        if self.lost is not None:
+            raise self.lost
+        version, now = open_file(_path(self.client)).version(), time.monotonic()
+        if version == self._seen_version and now < self._looked_at + INTERVAL:
+            return False
+        self._seen_version, self._looked_at = version, now
+        return True
+
+    def deliver_waiting(self) -> bool:
+        """Deliver what waits, as far as the consumers may take it; tell whether there was anything."""
+        has_come = False
         with suppress(Empty):
             while True:
                 self.cycle.get(self._deliver)
+                has_come = True
+        return has_come
 
     def as_uri(self, uri: str, _include_password: bool = False, _mask: str = "**") -> str:
         """Return what a worker shows of its broker."""

@@ -9,18 +9,29 @@ from celery import Celery
 from sqlalchemy import Connection
 
 from celeryconfig import INTAKE_TASK
-from tasks.errors import HandlerMissing
-from tasks.pipeline.routing import INTAKE, ORDERS, ROUTES
+from tasks.errors import BodyGone, HandlerMissing
+from tasks.pipeline.routing import ROUTES
 from tasks.store import events, runs
 from tasks.store.fulfilment import FULFILMENT
+from tasks.store.runs import INTAKE, ORDERS
 
 #: The names of the tasks that fulfil payments and ask for orders, and what precedes a handler's name in its
 #: task's.
 FULFILMENT_TASK = "tasks.fulfilment.fulfil_payments"
 ORDERS_TASK = "tasks.orders.find_order"
 HANDLER_TASKS = "tasks.handlers."
+
 #: Characters of bodies in one message to intake; a single body may be longer.
 _MESSAGE = 1_000_000
+
+
+#: Payments that a line of the log names: some routers of logs cut a line at 10 kB.
+_NAMED = 50
+
+
+def listed(payment_ids: Collection[str]) -> dict[str, object]:
+    """Return what a line of the log says of payments: their ids, and how many there are."""
+    return {"payments": sorted(payment_ids)[:_NAMED], "count": len(payment_ids)}
 
 
 class Delivery(TypedDict):
@@ -69,9 +80,14 @@ def _bounded(deliveries: Iterable[Delivery]) -> Iterator[list[Delivery]]:
 
 def plan(connection: Connection, event_ids: Collection[int]) -> Work:
     """Return the work that these events still are. What goes to no function any more is given up."""
+    return work_of(connection, runs.pending(connection, event_ids))
+
+
+def work_of(connection: Connection, pending: Iterable[runs.Pending]) -> Work:
+    """Return the work that pending runs are; see `plan`."""
     by_handler: dict[str, list[int]] = {}
     payment_ids: set[str] = set()
-    for run in runs.pending(connection, event_ids):
+    for run in pending:
         if run.handler == FULFILMENT and run.payment_id:
             payment_ids.add(run.payment_id)
         else:
@@ -84,7 +100,11 @@ def plan(connection: Connection, event_ids: Collection[int]) -> Work:
 
 
 def _deliveries(connection: Connection, event_ids: Collection[int]) -> dict[int, Delivery]:
+    bodies = events.bodies(connection, event_ids)
+    if gone := [number for number, came in bodies.items() if not came.text]:
+        runs.give_up(connection, gone, INTAKE, BodyGone(), attempts=1)
     return {
         number: {"body": came.text, "received_at": came.received_at.astimezone(UTC).isoformat()}
-        for number, came in events.bodies(connection, event_ids).items()
+        for number, came in bodies.items()
+        if came.text
     }

@@ -5,8 +5,9 @@ from typing import Any
 from celery import shared_task
 
 from tasks.celery import collaborators
+from tasks.pipeline.bells import ring_soon
 from tasks.pipeline.dispatch import FULFILMENT_TASK
-from tasks.store import runs
+from tasks.store import ledger, runs
 from tasks.store.fulfilment import FULFILMENT, fulfil
 from tasks.store.states import RunState
 from tasks.worker.groups import GroupTask
@@ -20,15 +21,18 @@ class _Fulfilment(GroupTask):
 
 
 @shared_task(name=FULFILMENT_TASK, bind=True, base=_Fulfilment)
-def fulfil_payments(self: _Fulfilment, payment_ids: list[str]) -> None:
+def fulfil_payments(self: _Fulfilment, payment_ids: list[str]) -> str | None:
     """Bring the wallets in line with the payments' events; run it as often as you like."""
     own = collaborators(self)
     if self.is_redelivered:
         with own.engine.begin() as connection:
             if not runs.begin(connection, _pending(connection, *payment_ids), FULFILMENT):
-                return
+                return None
     with own.engine.begin() as connection:
-        fulfil(connection, payment_ids, own.settings.default_currency)
+        fulfilled = fulfil(connection, payment_ids, own.settings.default_currency)
+    ledger.log(fulfilled.moves)
+    ring_soon(self.app, fulfilled.endpoints)
+    return str(fulfilled) or None
 
 
 def _pending(connection: Any, *payment_ids: str) -> list[int]:

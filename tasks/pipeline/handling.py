@@ -1,6 +1,7 @@
 """Handling: one Celery task for each handler of the merchant's."""
 
 from celery import shared_task
+from structlog.contextvars import bound_contextvars
 
 from tasks.celery import collaborators
 from tasks.coinflow.event import read_event, read_packet
@@ -26,11 +27,16 @@ class _Handling(ReliableTask):
 
 def _handle(self: _Handling, event_id: int) -> None:
     """Call the handler that the task is named for, if its run is pending."""
+    with bound_contextvars(event_id=event_id):
+        _call(self, event_id)
+
+
+def _call(self: _Handling, event_id: int) -> None:
     engine, handler = collaborators(self).engine, self.handler
     with engine.begin() as connection:
         if not runs.begin(connection, [event_id], handler):
             return
-        body = events.bodies(connection, [event_id])[event_id].text
+        body = events.body_of(connection, event_id)
     event = read_event(read_packet(body))
     if event is None:
         raise PayloadInvalid("This version does not know the event's type.")

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
-from operator import itemgetter
+from dataclasses import dataclass, replace
 
 import structlog
 from celery import shared_task
@@ -15,45 +14,88 @@ from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import carries
 from tasks.coinflow.payloads import PurchasePayload
 from tasks.pipeline.arrivals import read
-from tasks.pipeline.dispatch import Delivery, Work, plan
+from tasks.pipeline.bells import ring_soon
+from tasks.pipeline.dispatch import Delivery, Work, listed, work_of
 from tasks.pipeline.foreign import warn_of_foreign
-from tasks.pipeline.routing import INTAKE, ORDERS, ROUTES
-from tasks.store import events, runs, subscriptions
-from tasks.store.events import Arrival
-from tasks.store.fulfilment import FULFILMENT, fulfil
+from tasks.pipeline.routing import ROUTES
+from tasks.store import events, ledger, runs, subscriptions
+from tasks.store.events import Arrival, Stored, Told
+from tasks.store.fulfilment import FULFILMENT, Fulfilled, fulfil
 from tasks.store.orders import orders_of
+from tasks.store.runs import INTAKE, ORDERS, Pending
+from tasks.store.savepoint import Undone, savepoint
 from tasks.store.states import RunState
 from tasks.worker.groups import GroupTask
 
 _log = structlog.get_logger(__name__)
 
+_NOTHING = Fulfilled({}, frozenset(), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an intake has stored, and what is to be done about it."""
+
+    work: Work
+    #: What is stored and has no run of fulfilment's yet.
+    fresh: Sequence[Told]
+    #: Whether runs that were there before have changed. Whoever fulfils holds payments before runs, so
+    #: their payments are not to be held in the same transaction.
+    holds_runs: bool
+
+    def leave(self, connection: Connection) -> Work:
+        """Leave to fulfilment's task what is stored; return what is to be sent."""
+        runs.add(connection, [(each.number, FULFILMENT) for each in self.fresh])
+        return self.work
+
 
 @shared_task(name=INTAKE_TASK, bind=True, base=GroupTask, shown_arguments="<events>")
-def store_events(self: GroupTask, deliveries: list[Delivery]) -> None:
+def store_events(self: GroupTask, deliveries: list[Delivery]) -> str | None:
     """Store the events, fulfil their payments, and send what is left to do to its handlers.
 
     One that cannot be stored for good goes to the dead queue.
     """
     own = collaborators(self)
+    # What has failed before, or has ended its worker, may do so again: it is to be stored first.
+    is_first = not (self.is_redelivered or self.attempt.held_for or self.request.retries)
     with own.engine.begin() as connection:
-        work = store(connection, deliveries, own.settings.merchant_ids)
-    if work.payment_ids and not self.is_redelivered:
-        work = _fulfil(own, work)
+        taken = take_in(connection, deliveries, own.settings.merchant_ids)
+        if is_first and not taken.holds_runs:
+            work, fulfilled = _fulfil(connection, own, taken)
+        else:
+            work, fulfilled = taken.leave(connection), _NOTHING
+    ledger.log(fulfilled.moves)
+    ring_soon(self.app, fulfilled.endpoints)
     work.send(self.app)
+    return str(fulfilled) or None
 
 
-def _fulfil(own: Collaborators, work: Work) -> Work:
-    """Fulfil the payments at once, which saves a message; return what is left, among it what failed."""
+def _fulfil(connection: Connection, own: Collaborators, taken: Taken) -> tuple[Work, Fulfilled]:
+    """Fulfil the payments in the same transaction, which saves a message and half of the commits.
+
+    Returns what is left, among it what failed, and what it has come to.
+    """
+    payment_ids = taken.work.payment_ids
+    if not payment_ids:
+        return taken.leave(connection), _NOTHING
     try:
-        with own.engine.begin() as connection:
-            fulfil(connection, work.payment_ids, own.settings.default_currency)
-    except Exception as error:  # noqa: BLE001  # the task that is sent instead tells what it means
-        _log.info("fulfilment.sent", payments=len(work.payment_ids), error=type(error).__name__)
-        return work
-    return replace(work, payment_ids=())
+        with savepoint(connection):
+            fulfilled = fulfil(connection, payment_ids, own.settings.default_currency, fresh=taken.fresh)
+    except Undone as undone:
+        # The task that is sent instead tells what it means.
+        _log.info("fulfilment.sent", **listed(payment_ids), error=type(undone.__cause__).__name__)
+        return taken.leave(connection), _NOTHING
+    return replace(taken.work, payment_ids=()), fulfilled
 
 
 def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: Collection[str] = ()) -> Work:
+    """Store what is new, as `take_in` does, and leave its payments to fulfilment's task."""
+    return take_in(connection, deliveries, merchant_ids).leave(connection)
+
+
+def take_in(
+    connection: Connection, deliveries: Sequence[Delivery], merchant_ids: Collection[str] = ()
+) -> Taken:
     """Store what is new; return what is to be done about these events.
 
     With `merchant_ids`, an event that names another merchant is foreign. An event that is there already is
@@ -65,39 +107,83 @@ def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: 
         arrival = read(delivery, merchant_ids)
         arrivals.setdefault(arrival.packet.key, arrival)
     stored = events.insert_new(connection, arrivals.values())
-    for key, (event_id, set_aside) in sorted(stored.items(), key=itemgetter(1)):
-        # The accepted merchants or the models may have changed since it was set aside.
-        if set_aside and set_aside != arrivals[key].set_aside:
-            _look_again(connection, event_id, arrivals[key])
-    ids = {key: event_id for key, (event_id, _) in stored.items()}
-    asked = _to_ask(connection, arrivals)
-    runs.add(connection, [(ids[key], name) for key in sorted(arrivals) for name in _handlers(arrivals[key])])
-    runs.add(connection, [(ids[key], ORDERS) for key in sorted(asked)])
-    subscriptions.record(
-        connection,
-        [
-            (arrival.event, ids[key])
-            for key, arrival in arrivals.items()
-            if arrival.event and not arrival.set_aside and carries(arrival.event, Subscription)
-        ],
-    )
-    work = plan(connection, list(ids.values()))
+    before = {key: each for key, each in stored.items() if not each.is_new}
+    ids_before = {each.id for each in before.values()}
+    doubtful = [key for key, each in before.items() if _is_doubtful(each, arrivals[key])]
+    for key in sorted(doubtful, key=lambda each: stored[each].id):
+        _look_again(connection, stored[key].id, arrivals[key])
+    fresh = [
+        told
+        for key, arrival in arrivals.items()
+        if stored[key].is_new and (told := events.told_by(arrival, stored[key].id))
+    ]
+    routed = _routed(connection, arrivals, stored)
+    # They are noted when they are over, unless something fails.
+    later = {(each.number, FULFILMENT) for each in fresh}
+    runs.add(connection, [(run.event_id, run.handler) for run in routed if run[:2] not in later])
+    _note_subscriptions(connection, arrivals, stored)
+    again = runs.pending(connection, ids_before)
+    new = [run for run in routed if run.event_id not in ids_before]
+    work = work_of(connection, sorted([*new, *again]))
     for arrival in arrivals.values():
         if arrival.event and arrival.event.misfits:
             _log.warning("event.misfits", event_type=arrival.packet.event_type, fields=arrival.event.misfits)
     warn_of_foreign(arrivals.values(), merchant_ids)
+    _read_at_last(connection, arrivals, stored, work.unread)
+    is_usual = not doubtful and all(run.handler in {FULFILMENT, *ROUTES.names} for run in again)
+    return Taken(replace(work, unread={}), fresh, holds_runs=not is_usual)
+
+
+def _routed(
+    connection: Connection, arrivals: Mapping[str, Arrival], stored: Mapping[str, Stored]
+) -> Sequence[Pending]:
+    """Return where events go, in the order of their keys."""
+    asked = _to_ask(connection, arrivals)
+    return [
+        Pending(stored[key].id, handler, arrivals[key].packet.payment_id)
+        for key in sorted(arrivals)
+        for handler in (*_handlers(arrivals[key]), *([ORDERS] if key in asked else []))
+    ]
+
+
+def _note_subscriptions(
+    connection: Connection, arrivals: Mapping[str, Arrival], stored: Mapping[str, Stored]
+) -> None:
+    subscriptions.record(
+        connection,
+        [
+            (arrival.event, stored[key].id)
+            for key, arrival in arrivals.items()
+            if arrival.event and not arrival.set_aside and carries(arrival.event, Subscription)
+        ],
+    )
+
+
+def _read_at_last(
+    connection: Connection,
+    arrivals: Mapping[str, Arrival],
+    stored: Mapping[str, Stored],
+    unread: Collection[int],
+) -> None:
+    """End what intake itself has to do with events that could not be read, or can be by now."""
     for key, arrival in arrivals.items():
-        if ids[key] not in work.unread:
+        event_id = stored[key].id
+        if event_id not in unread:
             continue
         if arrival.fault:
-            runs.give_up(connection, [ids[key]], INTAKE, arrival.fault, attempts=1)
+            runs.give_up(connection, [event_id], INTAKE, arrival.fault, attempts=1)
         else:
-            runs.finish(connection, [ids[key]], INTAKE)
-    return replace(work, unread={})
+            runs.finish(connection, [event_id], INTAKE)
+
+
+def _is_doubtful(stored: Stored, arrival: Arrival) -> bool:
+    """Tell whether the accepted merchants, the models or the known types have changed since it was stored."""
+    is_told_of_late = stored.payment_id is None and arrival.packet.payment_id is not None
+    return is_told_of_late or stored.set_aside not in {None, arrival.set_aside}
 
 
 def _look_again(connection: Connection, event_id: int, arrival: Arrival) -> None:
-    """Let an event that was set aside be what it is read as now."""
+    """Let an event that was stored be what it is read as now."""
     events.recount(connection, event_id, arrival)
     if not arrival.fault:
         # Also where an operator has given it up: that was about what could not be read.

@@ -13,10 +13,11 @@ from tasks.coinflow.payloads import PurchasePayload
 from tasks.errors import HandlerMissing, OrderInvalid, OrderUnknown, PayloadInvalid
 from tasks.payments.order import Order
 from tasks.pipeline.dispatch import ORDERS_TASK, Work
-from tasks.pipeline.routing import ORDERS, ROUTES
+from tasks.pipeline.routing import ROUTES
 from tasks.store import events, runs
 from tasks.store.fulfilment import FULFILMENT
 from tasks.store.orders import orders_of, save_order
+from tasks.store.runs import ORDERS
 from tasks.store.states import RunState
 from tasks.worker.reliable_task import ReliableTask
 
@@ -38,7 +39,7 @@ def find_order(self: _Ordering, event_id: int) -> None:
     with engine.begin() as connection:
         if not runs.begin(connection, [event_id], ORDERS):
             return
-        body = events.bodies(connection, [event_id])[event_id].text
+        body = events.body_of(connection, event_id)
         payment_id, info = _read(body)
         if orders_of(connection, [payment_id]):
             runs.finish(connection, [event_id], ORDERS)
@@ -52,6 +53,7 @@ def find_order(self: _Ordering, event_id: int) -> None:
     with engine.begin() as connection:
         is_news = _keep(connection, event_id, payment_id, order)
     if is_news:
+        _log.info("order.found", payment_id=payment_id, lines=len(order.lines))
         # No other handler of the event's is sent again with it.
         Work([payment_id], {}, {}).send(self.app)
 
@@ -87,5 +89,4 @@ def _keep(connection: Connection, event_id: int, payment_id: str, order: Order) 
     runs.finish(connection, known, ORDERS)
     if is_first:
         runs.reopen(connection, [(event_id, FULFILMENT)], [RunState.DONE, RunState.DEAD])
-        _log.info("order.found", payment_id=payment_id, lines=len(order.lines))
     return is_first

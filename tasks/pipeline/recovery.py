@@ -1,6 +1,7 @@
 """Recovery: what was stored but not finished in time is sent to its handler again."""
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from celery import Celery, Task, shared_task
@@ -9,8 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from celeryconfig import SWEEP_INTERVAL, SWEEP_TASK
 from tasks.celery import collaborators
-from tasks.pipeline.dispatch import plan
-from tasks.store import runs, sweeps
+from tasks.pipeline.announcing import announce, mend
+from tasks.pipeline.dispatch import listed, plan
+from tasks.store import retention, runs, sweeps
 from tasks.store.faults import name, told
 
 _log = structlog.get_logger(__name__)
@@ -24,6 +26,10 @@ RECOVERY = "resend-unfinished"
 #: One sweep in this time is enough. Half of beat's interval, for two sweeps of it reach a worker now closer
 #: together and now further apart.
 _ENOUGH = timedelta(seconds=SWEEP_INTERVAL / 2)
+PRUNING = "prune-events"
+_PRUNE_EVERY = timedelta(hours=1)
+#: Seconds: other work waits for the queue of recovery.
+_PRUNE_FOR = 20.0
 
 
 @shared_task(name=SWEEP_TASK, bind=True)
@@ -31,7 +37,12 @@ def resend_unfinished(self: Task[..., None]) -> None:
     """Send overdue work again, unless another sweep has just begun: those that waited come all at once."""
     engine = collaborators(self).engine
     if _is_due(engine):
+        # It waits for nobody's payment.
+        announce(self.app, engine)
         resend_overdue(self.app, engine)
+        mend(self.app, engine)
+        if days := collaborators(self).settings.event_retention_days:
+            prune_old(engine, timedelta(days=days))
 
 
 def _is_due(engine: Engine) -> bool:
@@ -55,8 +66,22 @@ def resend_overdue(app: Celery, engine: Engine) -> None:
             return
         _log.warning(
             "recovery.resent",
-            payments=len(work.payment_ids),
+            **listed(work.payment_ids),
             unread=len(work.unread),
             handlers=sorted(work.event_ids),
         )
         work.send(app)
+
+
+def prune_old(engine: Engine, age: timedelta) -> None:
+    """Remove what Coinflow sent of events that are so old, once an hour and for some seconds at most."""
+    with engine.begin() as connection:
+        if not sweeps.begin(connection, PRUNING, _PRUNE_EVERY):
+            return
+    began, events, is_all = time.monotonic(), 0, False
+    for batch in retention.prune_all(engine, datetime.now(UTC) - age):
+        events, is_all = events + batch.events, batch.end is None
+        if time.monotonic() > began + _PRUNE_FOR:
+            break
+    if events:
+        _log.info("events.pruned", events=events, is_all=is_all)

@@ -17,10 +17,10 @@ from tasks.errors import PayloadInvalid
 from tasks.payments.facts import VERSION
 from tasks.pipeline.arrivals import read
 from tasks.pipeline.dispatch import Work, plan
-from tasks.pipeline.routing import INTAKE
 from tasks.store import events, runs
 from tasks.store.actions import Change, Operator, record
 from tasks.store.fulfilment import FULFILMENT
+from tasks.store.runs import INTAKE
 from tasks.store.states import ActionKind, RunState, SetAside
 
 #: Events per transaction.

@@ -2,7 +2,8 @@
 
 Built in is `fulfilment`, for every event that speaks of a payment. A merchant's own handlers stand beside it:
 functions in the modules that HANDLERS names, registered with `on`. One of them may tell what the merchant's
-own orders were for; it is registered with `orders`.
+own orders were for; it is registered with `orders`. Those that are registered with `on_grant_change` are told
+what a payment has come to, which no event says.
 """
 
 from collections.abc import Callable
@@ -13,19 +14,18 @@ from typing import Any, TypeVar
 from tasks.coinflow.event import Event
 from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.fields import Payload
+from tasks.payments.change import GrantChange
 from tasks.payments.order import Order
 from tasks.store.fulfilment import FULFILMENT
-
-#: The step that reads an event and routes it; dead letters name it where an event does not fit its type.
-INTAKE = "intake"
-#: The step that asks the merchant's own function what a payment was for.
-ORDERS = "orders"
+from tasks.store.runs import INTAKE, ORDERS
 
 Handler = Callable[[Event[Any]], None]
 H = TypeVar("H", bound=Handler)
 #: It is given an event's `webhookInfo` and the payment's id.
 FindOrder = Callable[[dict[str, Any], str], Order | None]
 F = TypeVar("F", bound=FindOrder)
+OnGrantChange = Callable[[GrantChange], None]
+G = TypeVar("G", bound=OnGrantChange)
 
 
 class RegistrationError(Exception):
@@ -40,6 +40,8 @@ class Routes:
         self.handlers: dict[str, Handler] = {}
         #: What tells what the merchant's own orders were for, if anything does.
         self.find_order: FindOrder | None = None
+        #: What is told of changes, by the names of their endpoints.
+        self.told: dict[str, OnGrantChange] = {}
         self._names: dict[str, list[str]] = {}
 
     def on(self, *event_types: str) -> Callable[[H], H]:
@@ -80,6 +82,20 @@ class Routes:
         self.find_order = function
         return function
 
+    def on_grant_change(self, function: G) -> G:
+        """Register the decorated function, which is told of every change of a payment; return it as it is.
+
+        It is an endpoint of its own, as a server of the merchant's is. Of one payment it is told in order,
+        each change once in the usual case and again after a failure or crash: `payment_id` and `version` name
+        a change. After an error it is called again, by the schedule of the endpoints; a `PermanentError`
+        gives the change up. It should return within a minute. Raises RegistrationError.
+        """
+        name = f"@{function.__name__}"
+        if name in self.told:
+            raise RegistrationError(f"There is a function {name} already. Give each a name of its own.")
+        self.told[name] = function
+        return function
+
     @property
     def names(self) -> AbstractSet[str]:
         """The names under which there are functions of the merchant's."""
@@ -95,6 +111,7 @@ class Routes:
 ROUTES = Routes()
 on = ROUTES.on
 orders = ROUTES.orders
+on_grant_change = ROUTES.on_grant_change
 
 
 def _near(name: str) -> str:

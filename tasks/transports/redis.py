@@ -20,7 +20,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from celeryconfig import DELIVERY_LIMIT, dead_queue, task_queues
 from tasks.embedded_broker.mandatory import Mandatory
 from tasks.embedded_broker.no_ack import NoAck
-from tasks.embedded_broker.polling import INTERVAL, Polling
+from tasks.embedded_broker.polling import INTERVAL, PolledChannel, Polling
 from tasks.transports.redis_scripts import MOVE, TAKE
 
 _QUEUES = {queue.name for queue in task_queues}
@@ -63,7 +63,7 @@ class RedisQoS(redis.QoS):
             self.channel.give_back(tag, bytes_to_str(held), "LPUSH" if leftmost else "RPUSH")
 
 
-class RedisChannel(Mandatory, NoAck, redis.Channel):
+class RedisChannel(Mandatory, NoAck, PolledChannel, redis.Channel):
     """kombu's, with a dead-letter queue and a delivery limit, of which Redis has neither."""
 
     QoS = RedisQoS
@@ -165,6 +165,7 @@ class RedisChannel(Mandatory, NoAck, redis.Channel):
             self._move(delivery_tag, message, [dead_queue.name], "LPUSH")
         # Not in Redis: under the same tag somebody else may hold it by now.
         virtual.QoS.ack(self.qos, delivery_tag)
+        self.connection.look_soon()
 
     def give_back(self, tag: str, held: str, command: str) -> None:
         """Give a held message back to its queue, or to the dead queue once it has come back too often."""
@@ -272,7 +273,9 @@ class RedisTransport(Polling, redis.Transport):
         if self.pool is not None:
             self.pool.disconnect()
 
-    def deliver_waiting(self) -> None:
-        """Deliver what waits, as far as the consumers may take it."""
+    def deliver_waiting(self) -> bool:
+        """Deliver what waits, as far as the consumers may take it; tell whether there was anything."""
+        has_come = False
         while self.cycle.deliver_next():
-            pass
+            has_come = True
+        return has_come

@@ -15,15 +15,18 @@ class GroupTask(ReliableTask):
     """A task on a list, which is split where one of its items may be to blame.
 
     What an item does to its worker or to the task stays its own: a list that is delivered again, because its
-    worker ended, and one that fails in a way that does not pass become one task for each item.
+    worker ended, and one that fails in a way that does not pass become one task for each item. Lists that
+    wait for a free process are run as one.
     """
 
-    def __call__(self, items: list[Any], *arguments: Any, **options: Any) -> None:
+    Strategy = "tasks.worker.merging:strategy"
+
+    def __call__(self, items: list[Any], *arguments: Any, **options: Any) -> str | None:
         """Run the task, or split it."""
         if self.is_redelivered and len(items) > 1:
             self._split(items)
-        else:
-            super().__call__(items, *arguments, **options)
+            return None
+        return super().__call__(items, *arguments, **options)
 
     def next_step(self, error: Exception, items: list[Any]) -> RetryIn | GiveUp:
         """Try a list again only where no item can be to blame."""

@@ -5,6 +5,7 @@ queues, which an operator's policy may bound, and would let the next message fai
 fills the worker's window instead, so the worker consumes no more, and the rest waits in its queue, in order.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,9 @@ from celery.bootsteps import RUN  # type: ignore[attr-defined]  # unknown to the
 from celery.worker.strategy import default
 
 from tasks.worker.reliable_task import HELD_SINCE, TRIES, Wait
+
+# A task is told of in one line, when it has ended.
+logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 
 def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
@@ -33,7 +37,8 @@ def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
                 return
             message.headers.setdefault(HELD_SINCE, time.time())
             message.headers[TRIES] = requeue.tries
-            consumer.timer.call_after(requeue.seconds, again)
+            # By the worker's loop, whichever thread the task has run in.
+            consumer.call_soon(consumer.timer.call_after, requeue.seconds, again)
 
         return take(message, body, ack, reject_or_hold, callbacks, **more)
 

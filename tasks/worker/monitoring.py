@@ -11,9 +11,15 @@ from kombu.pidbox import Mailbox as KombuMailbox
 
 from celeryconfig import prefixed
 
+#: How many events a message to monitors holds at most.
+_EVENTS = 500
+
 
 class Dispatcher(EventDispatcher):
     """Sends monitors' events once: a worker that tried again without end would do nothing else."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "buffer_limit": _EVENTS})
 
     def _publish(self, event: Any, producer: Any, routing_key: str, **_options: Any) -> None:
         super()._publish(event, producer, routing_key)  # type: ignore[misc]  # unknown to the stubs

@@ -11,6 +11,7 @@ from celery import bootsteps
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from celeryconfig import WORKERS_QUEUES, prefixed
 from tasks.errors import TransientError
 from tasks.payments.price_list import PriceListError
 from tasks.store.faults import told
@@ -42,6 +43,10 @@ class PriceListWatch(bootsteps.StartStopStep):
         self._occasion: str | None = None
         self._not_before = 0.0
         self._program: subprocess.Popen[bytes] | None = None
+
+    def include_if(self, worker: Any) -> bool:
+        """Leave a worker alone that reads none of the queues whose tasks ask for a price."""
+        return not set(worker.app.amqp.queues.consume_from).isdisjoint(map(prefixed, WORKERS_QUEUES))
 
     def create(self, worker: Any) -> None:
         """Refuse to start where there is no list at all. Raises SystemExit."""

@@ -1,11 +1,28 @@
-"""The queues that a worker makes sure of, beside those that it consumes."""
+"""The queues that a worker makes sure of, and those of them that it consumes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from celery import bootsteps
+from celery.app import amqp
+from celery.utils.functional import maybe_list
 
-from celeryconfig import dead_queue, former_dead_queue, task_queues
+from celeryconfig import QUEUES, dead_queue, former_dead_queue, prefixed, task_queues
+from tasks.worker import delays
 from tasks.worker.delays import declare_delays
+
+
+class _Chosen(amqp.Queues):
+    """Celery's, whose `-Q` takes our queues by the names that they have without `BROKER_PREFIX`."""
+
+    def select(self, include: str | Iterable[str]) -> None:
+        super().select([prefixed(name) if name in QUEUES else name for name in maybe_list(include) or ()])
+
+
+class AMQP(delays.AMQP):
+    """Celery's, with our delays and our choice of queues."""
+
+    queues_cls = _Chosen
 
 
 class Queues(bootsteps.StartStopStep):

@@ -8,6 +8,7 @@ import structlog
 from celery import Task
 from celery.app.trace import LOG_REJECTED
 from celery.exceptions import Reject, SoftTimeLimitExceeded, TaskPredicate
+from structlog.contextvars import bound_contextvars
 
 from celeryconfig import CONFIRM_TIMEOUT
 from tasks.errors import Stalled
@@ -39,8 +40,11 @@ class Held(Reject):
         super().__init__(reason, requeue)  # type: ignore[arg-type]
 
 
-class ReliableTask(Task[..., None]):
-    """A task that is tried again as the policy says; one that is given up may do something about it."""
+class ReliableTask(Task[..., str | None]):
+    """A task that is tried again as the policy says; one that is given up may do something about it.
+
+    What it returns is shown by monitors, and read by nobody else.
+    """
 
     max_retries = None
     Strategy = "tasks.worker.holding:strategy"
@@ -50,15 +54,20 @@ class ReliableTask(Task[..., None]):
     #: What logs and monitors show in place of arguments that hold personal data.
     shown_arguments: str | None = None
 
-    def __call__(self, *args: Any, **options: Any) -> None:
+    def __call__(self, *args: Any, **options: Any) -> str | None:
         """Run the task, and act on an error as the policy says."""
+        with bound_contextvars(**({"task_id": self.request.id} if self.request.id else {})):
+            return self._run(*args, **options)
+
+    def _run(self, *args: Any, **options: Any) -> str | None:
         try:
-            self.run(*args, **options)
+            return self.run(*args, **options)
         except TaskPredicate:
             # What becomes of the task is decided.
             raise
         except Exception as error:  # noqa: BLE001  # the policy tells what it means
             self._act(error, *args)
+        return None
 
     def next_step(self, error: Exception, *_args: Any) -> RetryIn | GiveUp:
         """Return what the policy says about an error."""

@@ -14,3 +14,5 @@ def share_with_children(**_of_the_signal: object) -> None:
     worker_before_create_process.disconnect(share_with_children)
     gc.collect()
     gc.freeze()
+    # The default of 700 objects is reached with a few events, and a message leaves hardly any cycles.
+    gc.set_threshold(20_000, 10, 10)

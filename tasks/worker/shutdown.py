@@ -1,4 +1,8 @@
-"""When a worker obeys a signal to stop, between two turns of its event loop, and how long it waits then."""
+"""How a worker obeys a signal to stop, and how long it waits then.
+
+One with children stops between two turns of its event loop, warm or cold as the signal says. One whose tasks
+run in threads tells them, and waits for them: nobody can end a thread.
+"""
 
 import os
 import signal
@@ -10,10 +14,11 @@ from typing import Any
 import billiard
 from billiard.common import REMAP_SIGTERM
 from celery import bootsteps
+from celery.concurrency.thread import TaskPool
 from celery.worker import state
 
-#: Seconds after which a cold stop kills what still runs. Celery would wait without end for a task that its
-#: loop has not yet noted as begun, and that may hang in a database that has fallen silent.
+#: Seconds after which a stop kills what still runs. Celery would wait without end for a task that its loop
+#: has not yet noted as begun, or that hangs in a database that has fallen silent.
 PATIENCE = 10.0
 _STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
@@ -35,8 +40,8 @@ class OrderlyStop(bootsteps.StartStopStep):
         self._hub = parent.hub
 
     def include_if(self, parent: Any) -> bool:
-        """Leave a worker without an event loop as Celery made it."""
-        return parent.hub is not None
+        """Leave a worker without an event loop as Celery made it, and one without children."""
+        return parent.hub is not None and not isinstance(parent.pool, TaskPool)
 
     def start(self, _parent: Any) -> None:
         """Note signals from now on, and obey them in the loop, which turns every second at least."""
@@ -78,3 +83,30 @@ def _kill_later(processes: list[int]) -> None:
     timer = threading.Timer(PATIENCE, kill)
     timer.daemon = True
     timer.start()
+
+
+class WarmStop(bootsteps.StartStopStep):
+    """Lets each signal stop a worker of threads warm: Celery's cold stop fails, for it cannot end a task."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def include_if(self, worker: Any) -> bool:
+        """Leave a worker with children alone."""
+        return issubclass(worker.pool_cls, TaskPool)
+
+    def start(self, _worker: Any) -> None:
+        """Take the places of Celery's handlers."""
+        for number in _STOPS:
+            signal.signal(number, _stop_warm)
+
+
+def is_stopping() -> bool:
+    """Tell a task in a thread that its worker waits for its end."""
+    return state.should_stop is not None
+
+
+def _stop_warm(_number: int, _frame: FrameType | None) -> None:
+    # The loop looks at it in each turn, and so does whoever waits for a broker.
+    state.should_stop = os.EX_OK  # type: ignore[assignment]  # the stubs know its first value alone
+    # By the system, because nothing of Python's can be relied on in the place that the signal interrupted.
+    signal.alarm(int(PATIENCE))

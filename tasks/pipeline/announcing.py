@@ -1,0 +1,54 @@
+"""Announcing: what a sweep does for those who are told of changes: it rings for what is due."""
+
+from datetime import timedelta
+
+import structlog
+from celery import Celery
+from sqlalchemy import Engine
+
+from tasks.pipeline.bells import ring
+from tasks.store import changes, endpoints, notification_order, sweeps
+from tasks.store.clock import clock
+from tasks.store.locking import number_changes
+
+_log = structlog.get_logger(__name__)
+
+#: Payments per transaction.
+_LIMIT = 500
+#: How long an endpoint may be without one success before it is told of, and how often.
+SILENCE = timedelta(days=5)
+_TELL_EVERY = timedelta(hours=1)
+
+
+def mend(app: Celery, engine: Engine) -> None:
+    """See to what the former release has written and to what was missed; ring where there was any."""
+    is_found = False
+    while _number(engine):
+        is_found = True
+    with engine.begin() as connection:
+        missed = notification_order.repair(connection, _LIMIT)
+    if missed:
+        _log.warning("notifications.repaired", payments=len(missed))
+    if is_found or missed:
+        announce(app, engine)
+
+
+def announce(app: Celery, engine: Engine) -> None:
+    """Ring for all that is due."""
+    with engine.begin() as connection:
+        now = clock(connection)
+        due = endpoints.due(connection, now)
+        silent = endpoints.silent(connection, now - SILENCE)
+        is_told = bool(silent) and sweeps.begin(connection, "silent-endpoints", _TELL_EVERY)
+    if is_told:
+        for name, since in silent:
+            _log.error("endpoint.silent", endpoint=name, without_success_since=since.isoformat())
+    if due:
+        ring(app, due)
+
+
+def _number(engine: Engine) -> bool:
+    with engine.begin() as connection:
+        behind = changes.unnumbered(connection, _LIMIT)
+        number_changes(connection, behind)
+    return bool(behind)
