@@ -1,0 +1,1 @@
+"""The ledger's changes, told to the merchant's own servers and functions."""
