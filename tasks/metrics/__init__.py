@@ -1,0 +1,1 @@
+"""What Prometheus is told: computed from database and broker whenever it asks."""
