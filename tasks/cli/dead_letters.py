@@ -1,7 +1,8 @@
 """`coinflowctl dead-letters`: what failed for good, why, and again.
 
-Two kinds under one roof: letters in the database, numbered, and messages that no task could take, which lie
-in the broker's queue `dead-letters` under ids that begin with `b`.
+Three kinds under one roof: what handlers failed at, numbered; what endpoints could not be told, under ids
+that begin with `n`; and messages that no task could take, which lie in the broker's queue `dead-letters`
+under ids that begin with `b`.
 """
 
 import sys
@@ -21,14 +22,31 @@ from tasks.cli.broker_letters import (
     story,
     summary,
 )
-from tasks.cli.letter_changes import KEPT, Kept, discard_letters, kept_of, replay_letters
-from tasks.cli.letter_filter import admits, choice_options, choose, filter_options
+from tasks.cli.letter_changes import (
+    State,
+    discard_letters,
+    discard_notifications,
+    is_dead,
+    kept,
+    kept_of,
+    replay_letters,
+    replay_notifications,
+)
+from tasks.cli.letter_filter import Chosen, admits, choice_options, choose, filter_options
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say, say_lines
+from tasks.cli.ringing import ring_for_what_is_due
 from tasks.store.actions import Operator
 from tasks.store.states import RunState
 from tasks.store.views import letters as views
+from tasks.store.views.dead_notifications import (
+    DeadNotification,
+    DeadNotificationStory,
+    dead_story,
+    list_dead,
+)
 from tasks.store.views.letters import Letter, LetterFilter, LetterStory, letter_number
+from tasks.store.views.notifications import notification_name, notification_number
 
 
 @click.group(name="dead-letters")
@@ -46,11 +64,12 @@ def dead_letters() -> None:
 @limit_option
 @json_option
 def list_letters(*, state: str | None, as_json: bool, **options: Any) -> None:
-    """List dead letters, the newest last, and then what no task could take."""
+    """List dead letters, the newest last: of handlers, of endpoints, and then what no task could take."""
     states = [RunState(state)] if state else [RunState.DEAD, RunState.PENDING]
     chosen = LetterFilter(**options, states=states)
     with database() as connection:
-        listed: list[Letter | BrokerLetter] = [*views.list_letters(connection, chosen)]
+        listed: list[Letter | DeadNotification | BrokerLetter] = [*views.list_letters(connection, chosen)]
+        listed += list_dead(connection, chosen)
     if RunState.DEAD in states:
         with broker_letters() as (held, _):
             admitted = [each for each in held if admits(chosen, each)]
@@ -66,13 +85,16 @@ def list_letters(*, state: str | None, as_json: bool, **options: Any) -> None:
 @json_option
 def show(letter_id: str, *, as_json: bool) -> None:
     """Show the letter ID: what failed, each time that it did, and the traceback or the message's body."""
-    told: LetterStory | BrokerLetterStory | None = None
+    told: LetterStory | DeadNotificationStory | BrokerLetterStory | None = None
     if letter_id.startswith("b"):
         with broker_letters() as (held, _):
             told = next((story(each) for each in held if each.id == letter_id), None)
     elif number := letter_number(letter_id):
         with database() as connection:
             told = views.letter_story(connection, number)
+    elif number := notification_number(letter_id):
+        with database() as connection:
+            told = dead_story(connection, number)
     if told is None:
         raise _unknown([letter_id])
     if as_json:
@@ -83,7 +105,7 @@ def show(letter_id: str, *, as_json: bool) -> None:
         print_table("History", told.history)
     if isinstance(told, LetterStory):
         say_lines(told.traceback)
-    else:
+    elif isinstance(told, BrokerLetterStory):
         say_lines("\n".join([*map(str, told.events), told.body]))
 
 
@@ -92,9 +114,10 @@ def show(letter_id: str, *, as_json: bool) -> None:
 @operator_options
 @json_option
 def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> None:
-    """Send dead letters to their handlers again, by ID (a discarded letter's, too) or by filter.
+    """Send dead letters where they were to go, by ID (a discarded letter's, too) or by filter.
 
-    What is fulfilled already changes nothing; what fails again is one letter with a longer history. On a
+    What is fulfilled already changes nothing; what fails again is one letter with a longer history. What an
+    endpoint could not be told (`n...`) is told before what is yet to be told of the same payment. On a
     terminal it asks first.
     """
     states = [RunState.DEAD, RunState.DISCARDED] if options["ids"] else [RunState.DEAD]
@@ -102,20 +125,27 @@ def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: 
     if chosen.missing:
         raise _unknown(chosen.missing)
     names = sorted(set(chosen.messages))
-    count = len(chosen.letters) + len(chosen.messages)
+    count = len(chosen.letters) + len(chosen.notifications) + len(chosen.messages)
     say(f"{count} dead letters match.", err=as_json)
     replayed = 0
     if count and not dry_run:
         if sys.stdin.isatty() and not yes:
             click.confirm("Replay them?", abort=True)
-        replayed = replay_letters(chosen.letters, by) + replay_messages(names, by)
+        # First what needs no broker.
+        replayed = replay_notifications(list(chosen.notifications), by)
+        ring_for_what_is_due()
+        replayed += replay_letters(chosen.letters, by) + replay_messages(names, by)
     if as_json:
-        ids_meant = [*(letter.id for letter in chosen.letters), *names]
+        ids_meant = [
+            *(letter.id for letter in chosen.letters),
+            *map(notification_name, chosen.notifications),
+            *names,
+        ]
         print_json({"matched": count, "replayed": replayed, "ids": ids_meant})
     elif not dry_run:
         say(f"{replayed} replayed.")
-    elif chosen.letters:
-        print_table("Would be replayed", chosen.letters)
+    else:
+        _preview("Would be replayed", chosen.letters, chosen)
 
 
 @dead_letters.command()
@@ -123,40 +153,47 @@ def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: 
 @operator_options
 @json_option
 def discard(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: Any) -> None:
-    """Give dead letters up, by ID or by filter: their handlers get the events no more.
+    """Give dead letters up, by ID or by filter: their handlers and endpoints get them no more.
 
     A letter stays to be seen, and can be replayed by its ID. What a discarded event paid grants nothing; what
     pays later asks for a person. A message of the broker's is gone for good. Without --yes it asks first, and
     refuses where nobody can be asked.
     """
     chosen = choose(states=[] if options["ids"] else [RunState.DEAD], **options)
-    dead = [each for each in chosen.letters if each.state == RunState.DEAD]
-    count = len(dead) + len(chosen.messages)
-    say(f"{count} dead letters match.", err=as_json)
+    letters = [each for each in chosen.letters if each.state == RunState.DEAD]
+    numbers = [each for each, state in chosen.notifications.items() if is_dead(state)]
     names = sorted(set(chosen.messages))
-    meant: list[int | str] = [*(each.id for each in dead), *names]
-    kept = kept_of(chosen)
-    discarded: list[int | str] = []
+    count = len(letters) + len(numbers) + len(chosen.messages)
+    say(f"{count} dead letters match.", err=as_json)
+    told: list[int | str] = [*(each.id for each in letters), *map(notification_name, numbers), *names]
+    left, discarded = kept_of(chosen), 0
     if count and not dry_run:
         _ask(count, yes=yes)
-        found: list[tuple[int | str, RunState | None]] = [
-            *discard_letters(dead, by).items(),
+        found: list[tuple[int | str, State]] = [
+            *discard_letters(letters, by).items(),
+            *discard_notifications(numbers, by).items(),
             *discard_messages(names, by).items(),
         ]
-        discarded = [each for each, state in found if state is RunState.DEAD]
-        kept += [Kept(each, KEPT[state]) for each, state in found if state is not RunState.DEAD]
+        ring_for_what_is_due()
+        told = [each for each, state in found if is_dead(state)]
+        left, discarded = left + kept(found), len(told)
     if as_json:
-        ids_told = meant if dry_run else discarded
-        print_json({"matched": count, "discarded": len(discarded), "ids": ids_told, "kept": kept})
+        print_json({"matched": count, "discarded": discarded, "ids": told, "kept": left})
+    elif dry_run:
+        _preview("Would be discarded", letters, chosen)
     else:
-        if not dry_run:
-            say(f"{len(discarded)} discarded.")
-        elif dead:
-            print_table("Would be discarded", dead)
-        if kept:
-            print_table("Not changed", kept)
-    if options["ids"] and kept:
+        say(f"{discarded} discarded.")
+    if left and not as_json:
+        print_table("Not changed", left)
+    if options["ids"] and left:
         raise SystemExit(1)
+
+
+def _preview(title: str, letters: Sequence[Letter], chosen: Chosen) -> None:
+    if letters:
+        print_table(title, letters)
+    if chosen.notifications:
+        print_table(f"{title}, the newest of them", chosen.newest_notifications(), of=Letter)
 
 
 def _ask(count: int, *, yes: bool) -> None:

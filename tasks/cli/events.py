@@ -25,6 +25,9 @@ def events() -> None:
 @events.command(name="list")
 @click.option("--type", "event_type", help="Only events of this type.")
 @click.option("--payment-id", help="Only events of this payment.")
+@click.option("--wallet", help="Only events that name this buyer, in any spelling.")
+@click.option("--item", help="Only events that name this item, alone or in a cart.")
+@click.option("--cents", type=click.IntRange(0, LARGEST_ID), help="Only events that say that this was paid.")
 @click.option(
     "--state",
     type=click.Choice(views.STATES),
@@ -62,7 +65,10 @@ def show(event_id: int, *, as_json: bool) -> None:
     print_table("Dead letters", story.dead_letters)
     if story.misfits:
         say(f"Left out, for their type is another than documented: {', '.join(story.misfits)}")
-    print_json(story.body)
+    if story.body is None:
+        say("What Coinflow sent was pruned.")
+    else:
+        print_json(story.body)
 
 
 @events.command()

@@ -1,33 +1,45 @@
 """What becomes of dead letters that an operator replays or discards, group by group."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import click
 
 from tasks.celery import app
 from tasks.cli.letter_filter import Chosen
-from tasks.cli.output import database
+from tasks.cli.output import database, say
 from tasks.pipeline.dispatch import plan
 from tasks.settings import Settings
-from tasks.store import operations
+from tasks.store import notification_operations, operations
 from tasks.store.actions import Operator
 from tasks.store.runs import DEADLINE
-from tasks.store.states import RunState
+from tasks.store.states import NotificationState, RunState
 from tasks.store.views.letters import Letter
+from tasks.store.views.notifications import notification_name
 from tasks.worker.kinds import Kind
 from tasks.worker.retries import kind
+
+T = TypeVar("T")
 
 #: Letters per transaction and message.
 _GROUP = 500
 
 #: Why a letter in such a state is not discarded.
-KEPT: Mapping[RunState | None, str] = {
+_KEPT: Mapping[RunState | None, str] = {
     RunState.PENDING: "It is being replayed; wait for what becomes of it.",
     RunState.DONE: "Its event is handled.",
     RunState.DISCARDED: "It was discarded before.",
     None: "There is no such letter: its event is handled, or there never was one.",
 }
+#: The same of a notification.
+_KEPT_NOTIFICATION: Mapping[NotificationState, str] = {
+    NotificationState.PENDING: "It is being told; `coinflowctl notifications show` says how far that is.",
+    NotificationState.DONE: "Its endpoint was told of it.",
+    NotificationState.DISCARDED: _KEPT[RunState.DISCARDED],
+}
+#: In which state a letter was; None where there is none.
+State = RunState | NotificationState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,49 @@ class Kept:
 
 def kept_of(chosen: Chosen) -> list[Kept]:
     """Return those of the letters that are meant that cannot be discarded."""
-    letters = [each for each in chosen.letters if each.state != RunState.DEAD]
+    return kept(
+        [
+            *((each.id, RunState(each.state)) for each in chosen.letters),
+            *((notification_name(number), state) for number, state in chosen.notifications.items()),
+            *((each, None) for each in chosen.missing),
+        ]
+    )
+
+
+def kept(found: Iterable[tuple[int | str, State]]) -> list[Kept]:
+    """Return those that were not dead, each with the reason why it stays as it is."""
     return [
-        *(Kept(each.id, KEPT[RunState(each.state)]) for each in letters),
-        *(Kept(each, KEPT[None]) for each in chosen.missing),
+        Kept(each, _KEPT_NOTIFICATION[state] if isinstance(state, NotificationState) else _KEPT[state])
+        for each, state in found
+        if not is_dead(state)
     ]
+
+
+def is_dead(state: State) -> bool:
+    """Tell whether it can be discarded."""
+    return state is RunState.DEAD or state is NotificationState.DEAD
+
+
+def replay_notifications(numbers: Sequence[int], by: Operator) -> int:
+    """Let endpoints be told again; return of how many. The others are named."""
+    replayed = 0
+    for _, group in _groups(numbers):
+        with database() as connection:
+            told = notification_operations.replay(connection, by, group)
+        replayed += len(told)
+        if left := sorted(set(group) - set(told)):
+            names = ", ".join(map(notification_name, left))
+            say(f"Warning: {names}: no process tells their endpoints, or they are being told.", err=True)
+    return replayed
+
+
+def discard_notifications(numbers: Sequence[int], by: Operator) -> dict[str, NotificationState | None]:
+    """Give notifications up that are dead; return in which state each was."""
+    found: dict[int, NotificationState | None] = {}
+    for _, group in _groups(numbers):
+        with database() as connection:
+            found |= notification_operations.discard(connection, by, group)
+    return {notification_name(number): state for number, state in found.items()}
 
 
 def replay_letters(letters: Sequence[Letter], by: Operator) -> int:
@@ -79,6 +129,6 @@ def discard_letters(letters: Sequence[Letter], by: Operator) -> dict[int, RunSta
     return found
 
 
-def _groups(letters: Sequence[Letter]) -> Iterator[tuple[int, Sequence[Letter]]]:
+def _groups(letters: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
     for start in range(0, len(letters), _GROUP):
         yield start, letters[start : start + _GROUP]

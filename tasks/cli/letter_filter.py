@@ -1,7 +1,7 @@
-"""Which dead letters a command means, of the database's and of the broker's alike."""
+"""Which dead letters a command means, of all kinds alike."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -9,21 +9,34 @@ import click
 from tasks.cli.broker_letters import broker_letters
 from tasks.cli.options import WHEN
 from tasks.cli.output import database
-from tasks.store.states import RunState
+from tasks.store.states import NotificationState, RunState
+from tasks.store.views.dead_notifications import DeadNotification, dead_states, list_dead
 from tasks.store.views.letters import Letter, LetterFilter, list_letters
+from tasks.store.views.notifications import notification_name
 from tasks.worker.dead_messages import DeadMessage
+
+#: How many notifications are shown before they are changed.
+_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The letters that a command means."""
 
-    #: Of the database.
+    #: Of handlers.
     letters: Sequence[Letter]
+    #: Of endpoints, by their numbers: there may be a million.
+    notifications: Mapping[int, NotificationState]
     #: Of the broker, by their ids, as often as there are copies.
     messages: Sequence[str]
     #: Asked for by their ids, and nowhere to be found.
     missing: Sequence[str]
+    _filter: LetterFilter
+
+    def newest_notifications(self) -> Sequence[DeadNotification]:
+        """Return the newest of the notifications, as they are shown."""
+        with database() as connection:
+            return list_dead(connection, replace(self._filter, limit=_SHOWN))
 
 
 def choose(*, ids: Collection[str], every: bool, states: Collection[RunState], **options: Any) -> Chosen:
@@ -33,10 +46,13 @@ def choose(*, ids: Collection[str], every: bool, states: Collection[RunState], *
     chosen = LetterFilter(ids=ids, states=states, limit=None, **options)
     with database() as connection:
         letters = list_letters(connection, chosen)
+        told = dead_states(connection, chosen)
+    if states:
+        told = {number: state for number, state in told.items() if RunState(state) in states}
     with broker_letters() as (held, _):
         messages = [each.id for each in held if admits(chosen, each)]
-    missing = set(ids) - {str(letter.id) for letter in letters} - set(messages)
-    return Chosen(letters, messages, sorted(missing))
+    found = {*(str(letter.id) for letter in letters), *map(notification_name, told), *messages}
+    return Chosen(letters, told, messages, sorted(set(ids) - found), chosen)
 
 
 def admits(chosen: LetterFilter, message: DeadMessage) -> bool:

@@ -9,15 +9,25 @@ import click
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-class _When(click.DateTime):
-    """A time in UTC; a date is its first moment."""
+class _When(click.ParamType[datetime]):
+    """A time in UTC unless it says another zone, as ISO 8601 has it; a date is its first moment."""
+
+    name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        moment: datetime = super().convert(value, param, ctx)
-        return moment.replace(tzinfo=UTC)
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value.strip().removesuffix(" UTC"))
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time such as 2026-01-31, 2026-01-31T23:59:59 or {_EXAMPLE}", param, ctx
+            )
 
 
-WHEN = _When(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+_EXAMPLE = "2026-01-31 23:59:59+01:00"
+WHEN = _When()
 
 json_option: _Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option: _Decorator = click.option(

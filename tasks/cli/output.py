@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy import Connection, Engine
@@ -21,6 +22,9 @@ from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.store.faults import is_behind, is_known, told
 from tasks.store.revision import difference, revision_of
+
+#: As wide as no terminal is, to find out how wide a table would be.
+_WIDE = Console(width=1_000_000)
 
 
 @contextmanager
@@ -72,24 +76,44 @@ def print_json(document: object) -> None:
 
 
 def print_table(title: str, rows: Sequence[Any], *, of: type | None = None) -> None:
-    """Print rows under the names of their columns, whole: nothing is cut to the terminal's width.
+    """Print rows under the names of their columns, or as records where a terminal is too narrow for that.
 
-    A row is a dataclass or a mapping; of a dataclass, `of` names one whose fields alone are printed. A column
-    that is empty in every row would only narrow the others.
+    No value is cut or broken, so that it can be searched for and copied. A column that is empty in every row
+    is left out. A row is a dataclass or a mapping; of a dataclass, `of` names one whose fields alone are
+    printed.
     """
     if not rows:
         say(f"{title}: none")
         return
-    # Text, because what came from outside must not be read as markup.
-    table = Table(title=Text(visible(title), style="table.title"), title_justify="left", box=box.SIMPLE_HEAD)
     listed = [_cells(row) for row in rows]
     names = [field.name for field in fields(of)] if of else list(listed[0])
     names = [name for name in names if any(_text(cells[name]) for cells in listed)]
+    table = _table(title, names, [[_text(cells[name]) for name in names] for cells in listed])
+    width = Measurement.get(_WIDE, _WIDE.options, table).maximum
+    terminal = Console()
+    if terminal.is_terminal and width > terminal.width:
+        say_lines("\n\n".join([visible(title), *(_record(names, cells) for cells in listed)]) + "\n")
+    else:
+        Console(width=width).print(table)
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    # Text, because what came from outside must not be read as markup.
+    table = Table(title=Text(visible(title), style="table.title"), title_justify="left", box=box.SIMPLE_HEAD)
     for name in names:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for cells in listed:
-        table.add_row(*(Text(_text(cells[name])) for name in names))
-    Console().print(table)
+        table.add_column(name.replace("_", " "), no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _record(names: Sequence[str], cells: Mapping[str, object]) -> str:
+    width = max(map(len, names))
+    return "\n".join(
+        f"  {'' if further else name.replace('_', ' '):{width}}  {line}"
+        for name in names
+        for further, line in enumerate(_text(cells[name]).splitlines())
+    )
 
 
 def _plain(value: object) -> object:

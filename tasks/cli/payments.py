@@ -1,6 +1,7 @@
 """`coinflowctl payments`: what payments came to, which ask for a person, and what that person says."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import click
@@ -8,6 +9,8 @@ import click
 from tasks.cli.acting import operator_options, reason_options
 from tasks.cli.options import WHEN, json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say
+from tasks.cli.ringing import ring_for_what_is_due
+from tasks.cli.whereabouts import last_event, say_whereabouts
 from tasks.payments.decision import DecisionStatus
 from tasks.payments.named import MOST
 from tasks.payments.resolution import Resolution, ResolutionKind
@@ -18,6 +21,7 @@ from tasks.store.column_types import LARGEST_ID
 from tasks.store.operations import NotMatched, NotResolvable
 from tasks.store.views import payments as views
 from tasks.store.views.attention import list_attention
+from tasks.store.views.conclusion import conclude
 from tasks.store.views.payment_story import payment_story
 
 _STATES = [status.value for status in DecisionStatus]
@@ -36,6 +40,7 @@ def payments() -> None:
     help="Only what asks for a person, each with its reason; what must be answered soonest comes first.",
 )
 @click.option("--wallet", help="Only payments that this wallet paid or gets, in any spelling of it.")
+@click.option("--item", help="Only payments that granted this item, or are asked for it.")
 @click.option("--cents", type=click.IntRange(0, LARGEST_ID), help="Only payments of this price.")
 @click.option("--since", type=WHEN, help="Only payments that changed at this time (UTC) or later.")
 @click.option("--until", type=WHEN, help="Only payments that changed before this time (UTC).")
@@ -64,14 +69,20 @@ def show(payment_id: str, *, as_json: bool) -> None:
 
     The payment state beside an event is what all events up to it decide.
     """
+    settings = Settings.load()
     with database() as connection:
-        story = payment_story(connection, payment_id, Settings.load().default_currency)
+        story = payment_story(connection, payment_id, settings.default_currency)
+        last = None if story or as_json else last_event(connection)
     if story is None:
+        if last:
+            say_whereabouts(last)
         raise click.ClickException(f"No event of payment {payment_id} has come.")
+    conclusion = conclude(story, settings.merchant_ids)
     if as_json:
-        print_json(story)
+        told = {field.name: getattr(story, field.name) for field in fields(story)}
+        print_json({"conclusion": conclusion, **told})
         return
-    say(f"Payment {payment_id}: {story.state or 'not decided yet'}")
+    say(str(conclusion))
     if story.refunded_cents:
         say(f"Refunded: {story.refunded_cents} of {story.cents} cents")
     print_table("Events", story.events)
@@ -79,6 +90,7 @@ def show(payment_id: str, *, as_json: bool) -> None:
     for title, listed in (
         ("For a person", story.notes),
         ("Grants", story.grants),
+        ("Told", story.notifications),
         ("The merchant's own order", story.order.lines if story.order else ()),
         ("Verdicts", [_in_words(each) for each in story.verdicts]),
         ("Resolutions", story.resolutions),
@@ -127,6 +139,7 @@ def match(
         except NotMatched as refusal:
             raise click.ClickException(str(refusal)) from None
         held = views.grants_of(connection, payment_id)
+    ring_for_what_is_due()
     if as_json:
         print_json({"payment_id": payment_id, "grants": held})
     else:
@@ -160,6 +173,7 @@ def resolve(payment_id: str, *, by: Operator, as_json: bool, **said: Any) -> Non
         except NotResolvable as error:
             raise click.ClickException(f"{error} `coinflowctl payments list` names them.") from None
         story = payment_story(connection, payment_id, currency)
+    ring_for_what_is_due()
     state, held = (story.state, story.grants) if story else (None, ())
     if as_json:
         print_json({"payment_id": payment_id, "state": state, "refusal": refusal, "grants": held})

@@ -1,30 +1,26 @@
 """`coinflowctl trigger`: signs and sends a sample of any event type."""
 
 import json
-import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import click
-import httpx2
 from rich.console import Console
 from rich.progress import Progress
 
-from receiver.authentication import sign
 from receiver.settings import Settings as ReceiverSettings
+from tasks.cli.awaiting import outcome
+from tasks.cli.likely import likely
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json, say, say_lines
+from tasks.cli.sender import Answer, Sender
+from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.samples import apply, literal, sample, with_identity
 from tasks.payments.price_list import PriceListError, read_price_list
 from tasks.settings import Settings
 from tasks.worker.price_list_file import read_file
-
-#: Seconds: Coinflow waits no longer for an answer.
-_TIMEOUT = 5
 
 
 @click.command()
@@ -45,6 +41,7 @@ _TIMEOUT = 5
     "--concurrency", type=click.IntRange(min=1), default=1, show_default=True, help="So many at a time."
 )
 @click.option("--url", help="The receiver's webhook URL; the local one unless given.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until it is handled, and say what it came to.")
 @json_option
 def trigger(
     event_type: str,
@@ -53,12 +50,14 @@ def trigger(
     times: int,
     concurrency: int,
     url: str | None,
+    waits: bool,
     as_json: bool,
     **parts: Any,
 ) -> None:
     """Send a signed sample of EVENT_TYPE; exit with 1 unless every answer is 200.
 
-    Copies are of one and the same event, as when Coinflow delivers it again.
+    Copies are of one and the same event, as when Coinflow delivers it again. With --wait it exits with 1,
+    too, if no worker has handled the event within half a minute; it reads the database of DATABASE_URL.
     """
     settings = ReceiverSettings.load()
     parts["payment_id"] = payment_id = parts["payment_id"] or str(uuid.uuid4())
@@ -70,21 +69,35 @@ def trigger(
         apply(packet, path, value)
     url = url or f"http://127.0.0.1:{settings.port}{settings.webhook_path}"
     key = settings.validation_keys[0].get_secret_value()
-    statuses: list[str] = []
+    body = json.dumps(packet)
+    if event_type not in EVENT_TYPES:
+        say(f"Coinflow documents no {event_type}.{likely(event_type, EVENT_TYPES)}", err=True)
+    answers: Counter[Answer] = Counter()
     # The bar goes to standard error and only to a terminal, so that the answers can be piped.
     console = Console(stderr=True)
     with (
-        _Sender(url, key.encode(), json.dumps(packet).encode()) as sender,
-        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        Sender(url, key.encode(), body.encode()) as sender,
+        Progress(console=console, transient=True, disable=times == 1 or not console.is_terminal) as progress,
     ):
-        for status in progress.track(sender.send(times, concurrency), total=times, description=event_type):
-            statuses.append(status)
-            if not as_json:
-                say(f"{status} {event_type} {payment_id}")
+        answers.update(progress.track(sender.send(times, concurrency), total=times, description=event_type))
+    is_taken = {each.status for each in answers} == {"200"}
+    came_to = outcome(body) if waits and is_taken else None
     if as_json:
+        counts = Counter[str]()
+        for answer, count in answers.items():
+            counts[answer.status] += count
         told = {"event_type": event_type, "payment_id": payment_id, "url": url}
-        print_json({**told, "answers": dict(Counter(statuses))})
-    if set(statuses) != {"200"}:
+        waited = {"outcome": came_to} if waits else {}
+        print_json({**told, "answers": dict(counts), **waited})
+    else:
+        for answer, count in answers.items():
+            copies = f" ({count} times)" if times > 1 else ""
+            say(f"{answer.status} {event_type} {payment_id}{copies}{answer.reason and f': {answer.reason}'}")
+        if came_to:
+            say(str(came_to))
+    if waits and is_taken and came_to is None:
+        raise click.ClickException("No worker has handled it so far; `coinflowctl doctor` says why.")
+    if not is_taken:
         raise SystemExit(1)
 
 
@@ -127,36 +140,3 @@ def _price(item: str | None, quantity: object) -> int | None:
     # The sample names no currency.
     price = listed.price_in(Settings.load().default_currency) or listed.prices[0]
     return price.of(quantity if type(quantity) is int and quantity > 0 else 1)
-
-
-class _Sender:
-    """Posts copies of one event, each signed afresh."""
-
-    def __init__(self, url: str, key: bytes, body: bytes) -> None:
-        self._url = url
-        self._key = key
-        self._body = body
-        self._client = httpx2.Client(timeout=_TIMEOUT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._client.close()
-
-    def send(self, times: int, concurrency: int) -> Iterator[str]:
-        """Yield each answer's status as it comes, or the name of what kept one from coming."""
-        with ThreadPoolExecutor(max_workers=concurrency) as pool:
-            for answer in as_completed([pool.submit(self._post) for _ in range(times)]):
-                yield answer.result()
-
-    def _post(self) -> str:
-        headers = {
-            "Authorization": self._key.decode(),
-            "Coinflow-Signature": sign(self._key, self._body, int(time.time())),
-            "Content-Type": "application/json",
-        }
-        try:
-            return str(self._client.post(self._url, content=self._body, headers=headers).status_code)
-        except httpx2.HTTPError as error:
-            return type(error).__name__

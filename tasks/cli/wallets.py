@@ -2,8 +2,10 @@
 
 import click
 
+from tasks.cli.likely import or_question
 from tasks.cli.options import json_option
-from tasks.cli.output import database, print_json, print_table
+from tasks.cli.output import database, print_json, print_table, say
+from tasks.store.views.finding import near_names
 from tasks.store.views.wallets import wallet_of
 
 
@@ -19,7 +21,11 @@ def show(wallet: str, *, as_json: bool) -> None:
     """Show what WALLET was granted, payment by payment."""
     with database() as connection:
         held = wallet_of(connection, wallet)
+        near = [] if held.items else near_names(connection, wallet)
     if as_json:
         print_json(held)
-    else:
+        return
+    if held.items:
         print_table(f"Wallet {wallet}", held.items)
+    else:
+        say(f"Wallet {wallet}: none.{or_question(near)}")
