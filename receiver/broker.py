@@ -14,9 +14,9 @@ class Broker:
         self._headers = {APPLICATION_HEADER: ",".join(marks)}
         self._app = Celery("receiver", config_source="celeryconfig", set_as_current=False)
 
-    def publish(self, events: Sequence[dict[str, str]]) -> None:
-        """Return once the broker holds the events as one message; raise whatever kept it from that."""
-        self._app.send_task(
+    def publish(self, events: Sequence[dict[str, str]]) -> str:
+        """Return the task's id once the broker holds the events as one message; raise whatever kept it."""
+        sent = self._app.send_task(
             INTAKE_TASK,
             args=[list(events)],
             # What logs and monitors show in place of the events, which hold personal data.
@@ -26,6 +26,7 @@ class Broker:
             # A confirm alone would also mean that no queue is there to take it.
             mandatory=True,
         )
+        return str(sent.id)
 
     def reach(self) -> None:
         """Return if the broker answers; raise whatever keeps it from that."""

@@ -22,6 +22,8 @@ class Envelope:
     event_type: str
     #: The body as it came, but that no string in it holds half a character.
     text: str
+    #: By which logs name the payment, if the event seems to speak of one.
+    payment_id: str | None
 
 
 class EnvelopeError(ValueError):
@@ -50,7 +52,17 @@ def read_envelope(body: bytes) -> Envelope:
         if not fits(packet.get(field)):
             came = _kind(packet[field]) if field in packet else "nothing"
             raise EnvelopeError(f"{field}: expected {expected}, got {came}.")
-    return Envelope(packet["eventType"], body.decode())
+    return Envelope(packet["eventType"], body.decode(), _payment_id(packet["data"]))
+
+
+#: An id may be shown in a log; a name or an address of a person's is none.
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+def _payment_id(data: dict[str, Any]) -> str | None:
+    # Purchases and what becomes of them say `id`, refunds and deposits `paymentId`.
+    given = data.get("paymentId", data.get("id"))
+    return given if isinstance(given, str) and _ID.fullmatch(given) else None
 
 
 #: An escape in JSON: a pair of surrogates, one that is alone, or any other.

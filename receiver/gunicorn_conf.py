@@ -1,5 +1,7 @@
 """gunicorn's settings: `gunicorn -c python:receiver.gunicorn_conf "receiver.app:get_app()"`."""
 
+import gc
+
 from gunicorn import glogging
 
 from receiver.settings import Settings
@@ -18,6 +20,11 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
 
 logger_class = Logger
 worker_class = "receiver.gunicorn_worker.Worker"
+# Not what happens to be installed. The parser in C, gunicorn_h1c, takes a quarter less of the processor time,
+# but gunicorn asks for 0.6.14, and an older one frames some bodies wrongly and answers 400 for 501. uvloop
+# alone saves next to nothing.
+http_parser = "python"
+asgi_loop = "asyncio"
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
 # Nobody reads what a proxy says of the way that a request came by, so nothing can be wrong with it: gunicorn
@@ -39,3 +46,10 @@ timeout = 30
 graceful_timeout = 4
 # No socket for remote control in a process that faces the internet.
 control_socket_disable = True
+
+
+def post_worker_init(_worker: object) -> None:
+    """Let the garbage collector look seldom, and only at what requests leave: it took a tenth of all work."""
+    # What was loaded stays. The default of 700 objects is reached within a dozen requests.
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)

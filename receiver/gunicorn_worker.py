@@ -26,7 +26,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
 
     def connection_made(self, transport: Any) -> None:
         """Take the connection, unless there are too many, and begin to wait for its first request."""
-        self._deadline = self.worker.loop.call_later(REQUEST_TIMEOUT, self._expire)
+        self._is_body_due = False
+        self._expect_more()
         super().connection_made(transport)
         if self.worker.nr_conns > self.cfg.worker_connections:
             transport.abort()
@@ -38,13 +39,24 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
 
     def _on_headers_complete(self) -> Any:
         self._deadline.cancel()
-        self._deadline = self.worker.loop.call_later(REQUEST_TIMEOUT, self._expire)
+        self._is_body_due = True
         return super()._on_headers_complete()
 
     def _on_message_complete(self) -> None:
         # The next request may take `keepalive` seconds, for which gunicorn has a timer.
         self._deadline.cancel()
+        self._is_body_due = False
         super()._on_message_complete()
+
+    def _feed_callback_parser(self, data: bytes) -> Any:
+        goes_on = super()._feed_callback_parser(data)
+        # Most bodies come together with their heads, and need no timer.
+        if goes_on and self._is_body_due and self._deadline.cancelled():
+            self._expect_more()
+        return goes_on
+
+    def _expect_more(self) -> None:
+        self._deadline = self.worker.loop.call_later(REQUEST_TIMEOUT, self._expire)
 
     def _expire(self) -> None:
         self._send_error_response(TOO_SLOW.status, "")

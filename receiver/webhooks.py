@@ -13,6 +13,8 @@ _log = structlog.get_logger(__name__)
 
 #: Seconds after which a refused sender may come again; Coinflow has a schedule of its own.
 _RETRY_AFTER = 5
+#: Every good delivery's answer, written once.
+_TAKEN = b'{"success": true}'
 
 
 class Webhooks:
@@ -32,7 +34,7 @@ class Webhooks:
                 req.get_header("Authorization"), req.get_header("Coinflow-Signature"), body
             )
             envelope = read_envelope(body)
-            await self._handoff.deliver(envelope.text)
+            await self._handoff.deliver(envelope)
         except AuthenticationError as error:
             self._refusals.note(str(error))
             raise NOT_AUTHENTIC.error(str(error)) from None
@@ -41,8 +43,7 @@ class Webhooks:
             raise NOT_AN_EVENT.error(str(error)) from None
         except BrokerUnavailable as error:
             raise TRY_AGAIN.error(f"{error} Nothing was taken in.", retry_after=_RETRY_AFTER) from None
-        _log.info("delivery.accepted", event_type=envelope.event_type[:100], bytes=len(body))
-        resp.media = {"success": True}
+        resp.data = _TAKEN
 
     async def _read(self, req: Request) -> bytes:
         # Counted while reading: Content-Length may be missing or lie.
