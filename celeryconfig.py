@@ -156,12 +156,22 @@ class Environment(BaseSettings):
             return cls()
         except ValidationError as error:
             faults = [
-                f"  {_variable(cls, fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+                f"  {cls.variable(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
                 for fault in error.errors(include_input=False)
             ]
             raise SystemExit(
                 "\n".join(["The environment needs attention (see .env.example):", *faults])
             ) from None
+
+    @classmethod
+    def variable(cls, location: tuple[int | str, ...]) -> str:
+        """Name the variable that holds a faulty field: of several that may, the one that is set."""
+        name = str(location[0])
+        for field in cls.model_fields.values():
+            if isinstance(field.validation_alias, AliasChoices) and name in field.validation_alias.choices:
+                choices = [str(choice) for choice in field.validation_alias.choices]
+                return next((choice for choice in choices if os.environ.get(choice)), name)
+        return name.upper()
 
     def configure_logs(self) -> None:
         """Write one line per fact to standard output, from our code and from every library alike."""
@@ -187,6 +197,7 @@ class Environment(BaseSettings):
             cache_logger_on_first_use=True,
         )
         handler = logging.StreamHandler(sys.stdout)
+        handler.addFilter(_is_news)
         handler.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=shared,
@@ -197,14 +208,14 @@ class Environment(BaseSettings):
         logging.root.setLevel(self.log_level)
 
 
-def _variable(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str:
-    """Name the variable that holds a faulty field: of several that may, the one that is set."""
-    name = str(location[0])
-    for field in settings.model_fields.values():
-        if isinstance(field.validation_alias, AliasChoices) and name in field.validation_alias.choices:
-            choices = [str(choice) for choice in field.validation_alias.choices]
-            return next((choice for choice in choices if os.environ.get(choice)), name)
-    return name.upper()
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line says anything; a sweep comes twice a minute, and tells itself what it did."""
+    if record.levelno > logging.INFO:
+        return True
+    if record.name == "celery.beat":
+        return not record.getMessage().startswith("Scheduler: Sending due task")
+    of_task = getattr(record, "data", {}) if record.name == "celery.app.trace" else {}
+    return of_task.get("name") != SWEEP_TASK
 
 
 # ---------------------------------------------------------------- the broker
@@ -281,11 +292,13 @@ task_publish_retry_policy = {"max_retries": 2, "interval_start": 0, "interval_st
 _exchange = Exchange(prefixed("coinflow"), type="topic")
 _dead_exchange = Exchange(prefixed("coinflow.dead"), type="topic")
 #: The queues of tasks, without `BROKER_PREFIX`.
-QUEUES = ("events", "fulfilment", "handlers", "recovery")
-_events, _fulfilment, _handlers, _recovery = map(prefixed, QUEUES)
+QUEUES = ("events", "fulfilment", "handlers", "recovery", "notifications")
+_events, _fulfilment, _handlers, _recovery, _notifications = map(prefixed, QUEUES)
+#: What a worker reads that no `-Q` tells otherwise: a merchant's slow server must not keep it from the rest.
+WORKERS_QUEUES = QUEUES[:-1]
 
 
-def _queue(name: str) -> Queue:
+def _queue(name: str, **arguments: int) -> Queue:
     return Queue(
         name,
         _exchange,
@@ -298,6 +311,7 @@ def _queue(name: str) -> Queue:
             "x-overflow": "reject-publish",
             # A message that keeps killing its worker becomes a dead letter.
             "x-delivery-limit": DELIVERY_LIMIT,
+            **arguments,
         },
     )
 
@@ -319,7 +333,11 @@ dead_queue = Queue(
 former_dead_queue = Queue("dead", _dead_exchange, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
 #: Where dead messages may lie as well. With a prefix it is another application's, or was this one's own.
 former_dead_queues = [Queue("dead-letters")] if BROKER_PREFIX else [former_dead_queue]
-task_queues = [_queue(prefixed(name)) for name in QUEUES]
+task_queues = [
+    *(_queue(prefixed(name)) for name in WORKERS_QUEUES),
+    # They only say that something is due. Where nobody reads them, so many are enough.
+    _queue(_notifications, **{"x-max-length": 1_000}),
+]
 task_default_queue = _fulfilment
 task_default_exchange = _exchange.name
 task_default_exchange_type = "topic"
@@ -334,17 +352,20 @@ task_routes = {
     "tasks.handlers.*": {"queue": _handlers},
     "tasks.orders.*": {"queue": _handlers},
     "tasks.recovery.*": {"queue": _recovery},
+    "tasks.notifications.*": {"queue": _notifications},
 }
 broker_native_delayed_delivery_queue_type = "quorum"
 
 # ---------------------------------------------------------------- tasks
 
 imports = (
+    "tasks.pipeline.listeners",
     "tasks.pipeline.intake",
     "tasks.pipeline.fulfilment",
     "tasks.pipeline.handling",
     "tasks.pipeline.ordering",
     "tasks.pipeline.recovery",
+    "tasks.notifications.notifying",
 )
 task_serializer = "json"
 accept_content = ["json"]
@@ -366,7 +387,8 @@ task_time_limit = 60
 
 # Celery's own acknowledges a message that it cannot decode, and so loses it.
 worker_consumer = "tasks.worker.consumer:Consumer"
-# Few messages in flight, so that little is delivered again when a worker dies.
+# Few messages in flight, so that little is delivered again when a worker dies. Of events, which are quick, a
+# worker takes more (`tasks.worker.merging`).
 worker_prefetch_multiplier = 1
 # Otherwise a task goes on beside its redelivered copy after a lost connection.
 worker_cancel_long_running_tasks_on_connection_loss = True
@@ -375,9 +397,9 @@ worker_cancel_long_running_tasks_on_connection_loss = True
 # Heroku after 30.
 worker_soft_shutdown_timeout = 3
 worker_hijack_root_logger = False
-# Flower lives on these.
+# Flower lives on these. It can do without being told of what was sent: each publish would be two.
 worker_send_task_events = True
-task_send_sent_event = True
+task_send_sent_event = False
 event_exchange = prefixed("celeryev")
 event_queue_prefix = prefixed("celeryev")
 control_exchange = prefixed("celery")

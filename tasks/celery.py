@@ -1,20 +1,27 @@
 """The worker's composition root: the Celery app, and what its tasks work on."""
 
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from celery import Celery, Task
 from celery.signals import setup_logging, worker_before_create_process
 from sqlalchemy import Engine
 
-from celeryconfig import APPLICATION_HEADER, application_marks
+from celeryconfig import APPLICATION_HEADER, WORKERS_QUEUES, application_marks
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.worker.price_list_watch import PriceListWatch
 from tasks.worker.queues import Queues
 from tasks.worker.shared_memory import share_with_children
-from tasks.worker.shutdown import OrderlyStop
+from tasks.worker.shutdown import OrderlyStop, WarmStop
+
+#: How many connections to PostgreSQL a process opens at most: as many as its threads need at once. A child of
+#: a worker has one thread, `notify` one for each endpoint.
+CONNECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,12 @@ class Collaborators:
 
     settings: Settings
     engine: Engine
+    #: When its worker read the environment; its children, too.
+    started_at: datetime
+
+
+#: What a process does before its first task; modules of tasks add to it. What fails is done before the next.
+PREPARATIONS: list[Callable[[Collaborators], None]] = []
 
 
 class Application(Celery):
@@ -33,14 +46,17 @@ class Application(Celery):
             "tasks",
             config_source="celeryconfig",
             task_cls="tasks.worker.reliable_task:ReliableTask",
-            amqp="tasks.worker.delays:AMQP",
+            amqp="tasks.worker.queues:AMQP",
             control="tasks.worker.monitoring:Control",
             events="tasks.worker.monitoring:Events",
         )
         self._settings = settings
+        self._started_at = datetime.now(UTC)
         #: What its messages are marked with, and which marks it takes.
         self.conf.application_marks = application_marks(settings.validation_keys)
         self._of_processes: dict[int, Collaborators] = {}
+        self._prepared: set[int] = set()
+        self._preparing = threading.Lock()
 
     @property
     def collaborators(self) -> Collaborators:
@@ -48,12 +64,26 @@ class Application(Celery):
         process = os.getpid()
         if process not in self._of_processes:
             engine = connect(
-                self._settings.database_url.get_secret_value(), pooler=self._settings.database_pooler
+                self._settings.database_url.get_secret_value(),
+                pooler=self._settings.database_pooler,
+                connections=CONNECTIONS,
             )
-            own = Collaborators(self._settings, engine)
+            own = Collaborators(self._settings, engine, self._started_at)
             # Of two threads that come at once, both get the first one's.
             self._of_processes.setdefault(process, own)
         return self._of_processes[process]
+
+    def prepare(self) -> Collaborators:
+        """Return what belongs to this process, ready for a task."""
+        own, process = self.collaborators, os.getpid()
+        if process not in self._prepared:
+            # Once for all threads, each of which would take a connection of its own.
+            with self._preparing:
+                if process not in self._prepared:
+                    for preparation in PREPARATIONS:
+                        preparation(own)
+                    self._prepared.add(process)
+        return own
 
     def send_task(self, *arguments: Any, **options: Any) -> Any:
         """Send a task, marked as this application's."""
@@ -75,15 +105,17 @@ def create_app(settings: Settings) -> Application:
     # Handlers register themselves, and then there is a task for each.
     app.conf.imports = (*settings.handlers, *app.conf.imports)
     app.conf.worker_concurrency = settings.worker_concurrency
+    app.amqp.queues.select(list(WORKERS_QUEUES))
     app.steps["worker"].add(PriceListWatch)
+    app.steps["worker"].add(WarmStop)
     app.steps["consumer"].add(Queues)
     app.steps["consumer"].add(OrderlyStop)
     return app
 
 
-def collaborators(task: Task[..., None]) -> Collaborators:
+def collaborators(task: Task[..., Any]) -> Collaborators:
     """Return what a task works on."""
-    return cast("Application", task.app).collaborators
+    return cast("Application", task.app).prepare()
 
 
 def __getattr__(name: str) -> Application:

@@ -90,6 +90,13 @@ class Discarded(PermanentError):
         super().__init__(reason)
 
 
+class BodyGone(PermanentError):
+    """What Coinflow sent was pruned, or its buyer erased: no handler can read it; discard the letter."""
+
+    def __init__(self) -> None:
+        super().__init__("What Coinflow sent of the event is no longer stored.")
+
+
 class HandlerMissing(PermanentError):
     """No module in HANDLERS has the function any more; put it back and replay, or discard the letter."""
 

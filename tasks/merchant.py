@@ -22,8 +22,10 @@ from tasks.coinflow.payloads import (
     Settled,
 )
 from tasks.errors import PermanentError, TransientError
+from tasks.payments.change import GrantChange, GrantLine
+from tasks.payments.grants import GrantStatus
 from tasks.payments.order import Order, OrderLine
-from tasks.pipeline.routing import on, orders
+from tasks.pipeline.routing import on, on_grant_change, orders
 
 __all__ = [
     "Cents",
@@ -34,6 +36,9 @@ __all__ = [
     "Declined",
     "Disbursed",
     "Event",
+    "GrantChange",
+    "GrantLine",
+    "GrantStatus",
     "Kyb",
     "Kyc",
     "LimitThreshold",
@@ -52,5 +57,6 @@ __all__ = [
     "TransientError",
     "Withdraw",
     "on",
+    "on_grant_change",
     "orders",
 ]

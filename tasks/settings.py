@@ -1,15 +1,19 @@
 """The tasks' part of the environment."""
 
+import os
 import re
+import ssl
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
+    FilePath,
     PositiveInt,
     SecretStr,
     ValidationInfo,
@@ -21,9 +25,8 @@ from sqlalchemy.exc import ArgumentError
 
 from celeryconfig import Environment, split_commas
 from tasks.coinflow.currencies import CURRENCIES
+from tasks.endpoint_settings import LOOPBACK, HttpEndpoint, variable_of, written_in
 
-#: How a browser on this machine names it.
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 
 
@@ -60,6 +63,14 @@ def _check_modules(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _check_certificates(path: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError:
+        raise ValueError("expected a file of certificates in PEM form") from None
+    return path
+
+
 class Settings(Environment):
     """What the tasks read, each name as in the environment."""
 
@@ -76,6 +87,9 @@ class Settings(Environment):
         default=(), validation_alias=AliasChoices("COINFLOW_MERCHANT_IDS")
     )
 
+    #: Days after which what Coinflow sent of an event goes; None keeps it.
+    event_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+
     #: The modules of the merchant's own handlers.
     handlers: Annotated[
         tuple[str, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_modules)
@@ -84,6 +98,46 @@ class Settings(Environment):
     #: A worker's processes. A host that many share has more processors than are ours; and more than a small
     #: one has, because handlers that hang until their time limit must leave some processes to fulfilment.
     worker_concurrency: PositiveInt = 4
+
+    #: The merchant's own servers, by their names; `NOTIFY_URL` and `NOTIFY_SECRET` are those of `default`.
+    endpoints: Annotated[Mapping[str, HttpEndpoint], NoDecode] = Field(
+        default={}, validate_default=True, validation_alias=AliasChoices("endpoints")
+    )
+    #: How many tries may be in flight at each endpoint, over all workers.
+    notify_concurrency: PositiveInt = 20
+    #: Days from a change's first try after which it is dead.
+    notify_give_up_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)] = 7
+    #: Servers may have private addresses.
+    notify_allow_private: bool = False
+    #: In PEM: authorities that servers' certificates may come from besides the system's.
+    notify_ca_file: Annotated[FilePath, AfterValidator(_check_certificates)] | None = None
+
+    @field_validator("endpoints", mode="before")
+    @classmethod
+    def _read_endpoints(cls, _given: Any) -> Any:
+        # A variable ENDPOINTS is somebody else's.
+        return written_in(os.environ)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _check_protection(
+        cls, endpoints: Mapping[str, HttpEndpoint], given: ValidationInfo
+    ) -> Mapping[str, HttpEndpoint]:
+        in_development = given.data.get("environment") == "development"
+        for name, endpoint in endpoints.items():
+            if not endpoint.is_encrypted and not (in_development and endpoint.is_on_this_machine):
+                raise ValueError(
+                    f"the endpoint {name!r} needs https://; http:// is for a server on this machine while "
+                    "ENVIRONMENT is development"
+                )
+            if not in_development:
+                endpoint.check_strength()
+        return endpoints
+
+    @classmethod
+    def variable(cls, location: tuple[int | str, ...]) -> str:
+        """Name the variable that holds a faulty field."""
+        return variable_of(location) if location[0] == "endpoints" else super().variable(location)
 
     @field_validator("database_url")
     @classmethod
@@ -125,11 +179,18 @@ class FlowerSettings(Settings):
     @field_validator("flower_basic_auth")
     @classmethod
     def _check_strangers(cls, users: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
-        if users is None and given.data.get("flower_address") not in _LOOPBACK:
+        if users is None and given.data.get("flower_address") not in LOOPBACK:
             raise ValueError("set it to user:password, for FLOWER_ADDRESS lets others in")
         return users
 
     def names(self) -> frozenset[str]:
         """Return what the `Host` of a request may name, in lower case and without the port."""
-        own = {*_LOOPBACK, self.flower_address.lower()}
+        own = {*LOOPBACK, self.flower_address.lower()}
         return frozenset({f"[{name}]" if ":" in name else name for name in own} | {*self.flower_hosts})
+
+
+class MetricsSettings(Settings):
+    """What `metrics` reads on top, each name as in the environment."""
+
+    metrics_address: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=1, le=65_535)] = 9464
