@@ -18,7 +18,7 @@ from tests.stack import Stack
 from tests.waiting import wait_until
 
 _NAMES = ("BROKER_URL", "DATABASE_URL", "WEB_CONCURRENCY", "WORKER_CONCURRENCY")
-_KINDS = ("worker", "web", "beat", "flower")
+_KINDS = ("worker", "web", "beat", "flower", "metrics")
 
 
 def main(payments: int) -> None:
@@ -36,7 +36,7 @@ def main(payments: int) -> None:
 
 def _pay(stack: Stack, payments: int) -> None:
     # Each is a message of its own, and a backlog of them keeps every child busy.
-    stack.start("web", "beat", "flower")
+    stack.start("web", "beat", "flower", "metrics")
     for number in range(payments):
         stack.trigger("Settled", "--payment-id", f"memory-{number}", "--wallet", "memory")
     stack.start("worker")
