@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from tests.services import free_port
+from tests.services.server import free_port, stop_listening
 
 
 class Proxy:
@@ -40,7 +40,7 @@ class Proxy:
         self._loop.close()
 
     async def _end(self) -> None:
-        self._server.close()
+        await stop_listening(self._server)
         self._moving.set()
         for client in self._clients:
             client.transport.abort()

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,8 +11,6 @@ from typing import Self
 from tests.services.rabbitmq_node import check_name, rabbitmq
 from tests.services.server import Server
 
-#: What stands in the log of a node of which a queue's dead-lettering has crashed for good.
-_BROKEN = "{rabbit_fifo_dlx_worker,handle_continue"
 #: As many as the tests of one process ask for, and some.
 _HOSTS = [f"host-{number}" for number in range(16)]
 
@@ -36,13 +33,12 @@ class VirtualHost:
 
 
 class SharedRabbitMQ:
-    """A node that starts when its first virtual host is asked for; another one follows it if it breaks."""
+    """A node that starts when its first virtual host is asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._folders = (folder / str(number) for number in count())
+        self._folder = folder
         self._exits = ExitStack()
         self._free: Iterator[VirtualHost] | None = None
-        self._logs = folder
 
     def __enter__(self) -> Self:
         return self
@@ -55,19 +51,12 @@ class SharedRabbitMQ:
     def virtual_host(self) -> VirtualHost:
         """Return a virtual host that nobody has used."""
         check_name()
-        if self._free is None or self._is_broken():
-            folder = next(self._folders)
-            folder.mkdir()
-            self._logs = folder / "logs"
-            definitions = folder / "definitions.json"
+        if self._free is None:
+            definitions = self._folder / "definitions.json"
             definitions.write_text(json.dumps(_definitions()))
-            node = self._exits.enter_context(rabbitmq(folder, f"load_definitions = {definitions}"))
+            node = self._exits.enter_context(rabbitmq(self._folder, f"load_definitions = {definitions}"))
             self._free = (VirtualHost(node, name) for name in _HOSTS)
         return next(self._free)
-
-    def _is_broken(self) -> bool:
-        """Tell whether the node has met RabbitMQ's own race with a new queue, and declares none any more."""
-        return any(_BROKEN in log.read_text(errors="replace") for log in self._logs.glob("*.log"))
 
 
 def _definitions() -> dict[str, object]:
