@@ -32,6 +32,7 @@ _NAMES = (
     "DEFAULT_CURRENCY",
     "EMBEDDED_BROKER_PATH",
     "ENVIRONMENT",
+    "EVENT_RETENTION_DAYS",
     "FLOWER_ADDRESS",
     "FLOWER_BASIC_AUTH",
     "FLOWER_HOSTS",
@@ -39,6 +40,7 @@ _NAMES = (
     "LOG_FORMAT",
     "LOG_LEVEL",
     "MAX_BODY_BYTES",
+    "METRICS_ADDRESS",
     "PORT",
     "RABBITMQ_URL",
     "REDIS_URL",
@@ -52,7 +54,7 @@ structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 # Before any test module is imported: celeryconfig reads the environment when it is.
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
-for _name in _NAMES:
+for _name in (*_NAMES, *(each for each in os.environ if each.startswith("NOTIFY_"))):
     os.environ.pop(_name, None)
 
 # The tests' databases lie behind a pooler then.

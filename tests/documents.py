@@ -12,7 +12,7 @@ from tests.stack import ROOT
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "examples").rglob("*.md")),
+    *sorted(page for page in (ROOT / "examples").rglob("*.md") if "node_modules" not in page.parts),
 ]
 #: Stands for anything in what a command shows.
 ANYTHING = "…"

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,8 +24,8 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mark = f"TEST_RUN={uuid.uuid4()}"
-        self.ports = (free_port(), free_port())
-        names = ("PORT", "FLOWER_PORT", "TEST_RUN")
+        self.ports = (free_port(), free_port(), free_port())
+        names = ("PORT", "FLOWER_PORT", "METRICS_PORT", "TEST_RUN")
         values = (*map(str, self.ports), self.mark.partition("=")[2])
         self.environment = os.environ | dict(zip(names, values, strict=True))
         self.environment.pop("PYTHON_DOTENV_DISABLED", None)
@@ -33,6 +34,7 @@ class Run:
 
     def start(self, command: Sequence[str] = MAKE_RUN, **options: Any) -> None:
         """Start it, or another command, with further options of `Popen`, in a session of its own."""
+        self.began = time.monotonic()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,

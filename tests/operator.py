@@ -1,6 +1,7 @@
 """An operator at a stack's terminal, for commands that speak to its broker."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from tests.stack import ROOT, Stack
@@ -19,9 +20,11 @@ class Operator(Terminal):
         assert exit_code in {None, done.exit_code}, done
         return json.loads(done.stdout) if done.exit_code == 0 else done.stderr
 
-    def send(self, task: str, *, queue: str, expires: float | None = None) -> None:
+    def send(
+        self, task: str, *, queue: str, expires: float | None = None, arguments: Sequence[Any] = ()
+    ) -> None:
         """Send a task, which need not exist, and which may expire after so many seconds."""
-        self.ask("send", task, queue, expires)
+        self.ask("send", task, queue, expires, arguments)
 
     def publish(self, body: str, **options: Any) -> None:
         """Publish a message, which need not be a task."""

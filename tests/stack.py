@@ -46,12 +46,14 @@ class Stack:
         self._source = source
         self.port = free_port()
         self.flower_port = free_port()
+        self.metrics_port = free_port()
         self.environment = os.environ | {
             "COINFLOW_VALIDATION_KEY": KEY,
             "DATABASE_URL": f"sqlite:///{folder}/coinflow.sqlite3",
             "EMBEDDED_BROKER_PATH": f"{folder}/broker.sqlite3",
             "FLOWER_PORT": str(self.flower_port),
             "LOG_FORMAT": "console",
+            "METRICS_PORT": str(self.metrics_port),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PORT": str(self.port),
             "PYTHONWARNINGS": "default",

@@ -12,7 +12,9 @@ _COMMON = FOLDER / "coinflow-.service.d" / "common.conf"
 
 def settings(name: str) -> dict[str, str]:
     """Return the settings of a service, those that it shares with the others included."""
-    return _settings(_COMMON) | _settings(SERVICES[name])
+    said = _settings(_COMMON) | _settings(SERVICES[name])
+    # As systemd reads them, for which a single one begins a word of its own.
+    return {key: value.replace("%%", "%") for key, value in said.items()}
 
 
 def _settings(path: Path) -> dict[str, str]:

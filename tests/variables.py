@@ -6,16 +6,22 @@ from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from receiver.settings import Settings as ReceiverSettings
-from tasks.settings import FlowerSettings
+from tasks.settings import FlowerSettings, MetricsSettings
+
+#: What the field `endpoints` is read from.
+_ENDPOINTS = ("NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_URL_<NAME>", "NOTIFY_SECRET_<NAME>")
 
 
 def variables(settings: type[BaseSettings]) -> Iterator[str]:
     """Return the names of what a class of settings reads."""
     for name, field in settings.model_fields.items():
         alias = field.validation_alias
-        yield from (
-            [str(each) for each in alias.choices] if isinstance(alias, AliasChoices) else [name.upper()]
-        )
+        if name == "endpoints":
+            yield from _ENDPOINTS
+        elif isinstance(alias, AliasChoices):
+            yield from map(str, alias.choices)
+        else:
+            yield name.upper()
 
 
-ALL = sorted({*variables(ReceiverSettings), *variables(FlowerSettings)})
+ALL = sorted({*variables(ReceiverSettings), *variables(FlowerSettings), *variables(MetricsSettings)})

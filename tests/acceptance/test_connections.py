@@ -17,14 +17,23 @@ from tests.sockets import connections
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
-_PROCESSES = ("web", "worker", "beat", "flower")
-#: A handler of the merchant's, so that every child of the worker's publishes.
+_PROCESSES = ("web", "worker", "notify", "beat", "flower")
+#: Functions of the merchant's, so that every child of the worker's publishes; and `notify` has two endpoints,
+#: so that it does, too.
 _HANDLERS = """
-from tasks.merchant import Event, on
+from tasks.merchant import Event, GrantChange, on, on_grant_change
 from typing import Any
 
 @on("Settled")
 def tell(event: Event[Any]) -> None:
+    pass
+
+@on_grant_change
+def shop(change: GrantChange) -> None:
+    pass
+
+@on_grant_change
+def crm(change: GrantChange) -> None:
     pass
 """
 
@@ -84,7 +93,7 @@ def test_who_gets_no_connection_says_which_limit_it_met_and_goes_on(tmp_path: Pa
         limit = "connection limit" if name == "rabbitmq" else "max number of clients"
         wait_until(lambda: stack.get("/healthz") == 200, what="the receiver lives")
         buy(stack, "refused", status="503")
-        for each in ("web", "worker", "flower"):
+        for each in ("web", "worker", "notify", "flower"):
             log = partial(stack.log, each)
             wait_until(partial(_is_in, limit, log), what=f"{each} names the limit", log=log)
             assert "Traceback" not in log()

@@ -16,19 +16,34 @@ from tests.stack import Stack
 from tests.waiting import wait_until
 
 CHILDREN = 3
-PAYMENTS = 60
+DELIVERIES = 60
+#: What comes for each is one event, delivered again and again.
+WALLETS = ("alice", "bob")
+ENDPOINTS = 2
+_LISTENERS = """
+from tasks.merchant import GrantChange, on_grant_change
+
+@on_grant_change
+def shop(change: GrantChange) -> None:
+    pass
+
+@on_grant_change
+def crm(change: GrantChange) -> None:
+    pass
+"""
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     with postgres_database(pooler="") as url, Stack(tmp_path, {"DATABASE_URL": url}) as stack:
+        stack.write_handlers(_LISTENERS)
         stack.release()
         yield stack
 
 
 def start(stack: Stack) -> None:
     stack.start_process("worker", f"--concurrency {CHILDREN}")
-    stack.start("web", "beat", "flower")
+    stack.start("web", "notify", "beat", "flower")
 
 
 def name(stack: Stack) -> str:
@@ -70,24 +85,46 @@ def watching(stack: Stack) -> Iterator[Watch]:
 
 
 def buy(stack: Stack) -> None:
-    for wallet in ("alice", "bob"):
-        times = ("--times", str(PAYMENTS // 2), "--concurrency", "10")
+    for wallet in WALLETS:
+        times = ("--times", str(DELIVERIES // 2), "--concurrency", "10")
         stack.trigger("Settled", "--item", "sword", "--wallet", wallet, *times)
 
 
 def granted(stack: Stack) -> bool:
-    return all(stack.wallet(wallet) for wallet in ("alice", "bob"))
+    return all(stack.wallet(wallet) for wallet in WALLETS)
 
 
-def test_a_worker_has_one_connection_for_each_of_its_processes_and_the_others_have_none(stack: Stack) -> None:
+def test_each_process_of_a_worker_and_each_endpoint_has_a_connection_and_others_have_none(
+    stack: Stack,
+) -> None:
+    def are_told() -> bool:
+        return stack.log("notify").count("notification.done") == ENDPOINTS * len(WALLETS)
+
     with watching(stack) as watch:
         start(stack)
         buy(stack)
+        wait_until(are_told, what="all is told", log=lambda: stack.log("notify"))
+        assert granted(stack)
         # Idle ones stay: whoever has worked has one, and nobody else has any.
-        wait_until(lambda: 1 <= watch.look() <= CHILDREN, what="the worker has done its first tasks")
+        assert watch.look() >= ENDPOINTS
     # What looks at the price list's file has one, too, before the children are there.
-    assert 1 <= watch.most <= CHILDREN
+    assert watch.most <= CHILDREN + ENDPOINTS + 1
+
+
+def test_however_many_bells_wait_notify_has_a_connection_for_each_endpoint(stack: Stack) -> None:
+    start(stack)
+    buy(stack)
     wait_until(lambda: granted(stack), what="everything is granted", log=lambda: stack.log("worker"))
+    for name in ("worker", "notify"):
+        stack.kill(name)
+    ring = 'for _ in range(50): ring(app, ["@crm", "@shop"])'
+    stack.shell(f"python -c 'from tasks.celery import app; from tasks.pipeline.bells import ring\n{ring}'")
+    with watching(stack) as watch:
+        wait_until(lambda: watch.look() == 0, what="nobody has a connection")
+        watch.most = 0
+        stack.start_process("notify")
+        wait_until(lambda: stack.log("notify").count("succeeded") >= 50, what="the bells are heard")
+    assert 1 <= watch.most <= ENDPOINTS
 
 
 def test_where_the_limit_is_lower_the_worker_says_so_and_goes_on_trying(tmp_path: Path) -> None:
@@ -110,7 +147,7 @@ def test_where_the_limit_is_lower_the_worker_says_so_and_goes_on_trying(tmp_path
             held = [line for line in stack.log("worker").splitlines() if "task.held" in line]
             assert all("This is a limit of connections" in line for line in held), held
             # No traceback of the driver's: Flower's questions may have others.
-            assert "psycopg" not in stack.log("worker")
+            assert "psycopg" not in stack.log("worker") + stack.log("notify")
         administrator.execute("ALTER ROLE shop CONNECTION LIMIT -1")
         wait_until(lambda: granted(stack), what="everything is granted", log=lambda: stack.log("worker"))
         assert all(process.poll() is None for process in stack.processes.values())

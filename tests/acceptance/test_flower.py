@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 from urllib.parse import urlencode
 
+import click
 import pytest
 from flower import urls
 from tornado.routing import URLSpec
@@ -18,6 +19,7 @@ from tornado.routing import URLSpec
 from celeryconfig import INTAKE_TASK
 from tasks.coinflow.samples import sample, with_identity
 from tests.acceptance.purchases import buy, granted
+from tests.acceptance.servers import COMBINATIONS
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -42,14 +44,49 @@ def flower_tasks(stack: Stack) -> Any:
 
 
 def test_flower_shows_tasks_by_speaking_names_without_payloads(stack: Stack, flower_tasks: Any) -> None:
-    def succeeded() -> bool:
-        # Flower takes a moment until it listens to events, so the payment comes until it is seen.
+    def succeeded() -> list[dict[str, Any]]:
+        # Flower takes a moment until it listens to events, so the payment comes until it is seen whole.
         buy(stack, "seen-in-flower")
-        done = {task["name"] for task in flower_tasks() if task["state"] == "SUCCESS"}
-        return "tasks.intake.store_events" in done
+        return [task for task in flower_tasks() if task["state"] == "SUCCESS" and task["received"]]
 
-    wait_until(succeeded, what="Flower shows the task", log=lambda: stack.log("flower"))
+    (task, *_) = wait_until(succeeded, what="Flower shows the task", log=lambda: stack.log("flower"))
+    assert task["name"] == "tasks.intake.store_events"
+    # Messages that waited together have run together.
+    assert re.fullmatch(r"<1 events>|<\d items of \d messages>", task["args"])
+    assert task["received"] <= task["started"] <= task["succeeded"]
+    assert task["runtime"] > 0
     assert "seen-in-flower" not in json.dumps(flower_tasks())
+    # In the one form that all processes have.
+    said = click.unstyle(stack.log("flower")).splitlines()
+    assert [each for each in said if not each.startswith("20")] == []
+
+
+@pytest.mark.usefixtures("flower_tasks")
+def test_flower_shows_what_waits_in_the_queues(stack: Stack) -> None:
+    def read() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{stack.flower_port}/broker", timeout=20) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    page = wait_until(read, what="Flower's page of the broker", log=lambda: stack.log("flower"))
+    for name in ("events", "fulfilment", "handlers", "recovery", "dead-letters"):
+        assert f"<td>{name}</td>" in page
+    assert "No queue data" not in page
+
+
+def test_flower_shows_a_refused_payment_as_such(stack: Stack, flower_tasks: Any) -> None:
+    def refused() -> list[str]:
+        # Flower takes a moment until it listens to events.
+        payment_id = buy(stack, "mallory", "--cents", "1")
+        results = [each["result"] or "" for each in flower_tasks()]
+        bought.append(f"refused {payment_id}: PriceMismatch")
+        return [each for each in bought if any(each in result for result in results)]
+
+    bought: list[str] = []
+
+    wait_until(refused, what="the task's result names it", log=lambda: stack.log("flower"))
 
 
 def test_a_worker_answers_remote_control(stack: Stack) -> None:
@@ -58,6 +95,19 @@ def test_a_worker_answers_remote_control(stack: Stack) -> None:
 
     # The worker may still be starting.
     wait_until(answers, what="a pong", log=lambda: stack.log("worker"))
+
+
+@pytest.mark.parametrize("stack", COMBINATIONS[:1], indirect=True)
+def test_a_second_worker_of_a_machine_answers_by_a_name_of_its_own(stack: Stack) -> None:
+    stack.start_process("worker", "-n worker2@%h", known_as="worker2")
+    try:
+        wait_until(
+            lambda: "2 nodes online" in stack.shell("celery -A tasks inspect ping || :"),
+            what="both answer",
+            log=lambda: stack.log("worker2"),
+        )
+    finally:
+        stack.kill("worker2")
 
 
 @dataclass

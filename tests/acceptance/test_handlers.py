@@ -12,7 +12,7 @@ from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
 PAGE = (ROOT / "docs" / "how-to" / "write-a-handler.md").read_text()
-(EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLE, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")

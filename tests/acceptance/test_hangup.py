@@ -1,8 +1,9 @@
-"""A terminal that closes ends everything that `make run` has started in it, whenever it closes."""
+"""A terminal that closes, or Ctrl-C, ends everything that `make run` has started in it, whenever that is."""
 
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import sys
@@ -97,7 +98,7 @@ def close_when(run: Run, moment: str, command: Sequence[str]) -> None:
         ("catalog apply", "make"),
         ("gunicorn", "a shell"),
         ("gunicorn", "make"),
-        ("celery -A tasks worker", "a shell"),
+        ("celery -q -A tasks worker", "a shell"),
         ("celery -A tasks flower", "make"),
         ("Ready.", "a shell"),
         ("Ready.", "make"),
@@ -113,3 +114,17 @@ def test_a_terminal_that_closes_ends_the_set_up(run: Run, moment: str) -> None:
     set_up = [each for each in OPENED_FOR["a shell"] if each not in AS_IF_SET_UP]
     close_when(run, moment, [*set_up, f"PYTHON={sys.executable}"])
     assert not (run.folder / ".venv" / "installed").exists()
+
+
+def test_ctrl_c_ends_what_is_still_imported_without_a_traceback(run: Run) -> None:
+    (run.folder / ".venv").symlink_to(ROOT / ".venv")
+    package = run.folder / "tasks" / "cli" / "__init__.py"
+    package.write_text("import signal\nprint('imports', flush=True)\nsignal.pause()\n")
+    run.start()
+    wait_until(lambda: "imports" in run.log.read_text(), what="it imports", log=run.log.read_text)
+    run.stop()
+    # make dies of it, or tells of the program that did, whichever it hears of first.
+    assert run.process.returncode in {-signal.SIGINT, 2}
+    said = run.log.read_text().partition("imports\n")[2]
+    assert [line for line in said.splitlines() if not re.match(r"make(\[\d\])?: ", line)] == []
+    wait_until(lambda: not run.survivors(), what="nothing is left")

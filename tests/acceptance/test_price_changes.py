@@ -234,7 +234,7 @@ def test_a_worker_refuses_to_start_without_any_list(shop: Shop, tmp_path: Path) 
     broken.write_text("[items.sword]\n")
     own = {"CATALOG_PATH": str(broken), "DATABASE_URL": f"sqlite:///{tmp_path}/coinflow.sqlite3"}
     assert shop.run("alembic upgrade head", **own).returncode == 0
-    done = shop.run("celery -A tasks worker", **own)
+    done = shop.run("celery -q -A tasks worker", **own)
     assert done.returncode == 1
     assert f"{broken}, line 1: items.sword.price" in done.stderr
     assert "Traceback" not in done.stderr

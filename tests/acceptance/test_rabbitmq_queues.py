@@ -124,13 +124,15 @@ def test_what_lies_in_the_dead_queue_of_an_earlier_version_is_moved(
 def bounded(host: VirtualHost) -> Iterator[None]:
     """Bound every queue to four messages, as hosted plans bound theirs to 10,000."""
     # RabbitMQ tries a refused dead letter again after three minutes.
-    retry = "dead_letter_worker_publisher_confirm_timeout"
+    retry = "rabbit, dead_letter_worker_publisher_confirm_timeout"
+    usual = rabbitmqctl(host.node, "eval", f"element(2, application:get_env({retry})).").strip()
     policy = ("-p", host.name, "bounded")
-    rabbitmqctl(host.node, "eval", f"application:set_env(rabbit, {retry}, 1000).")
+    rabbitmqctl(host.node, "eval", f"application:set_env({retry}, 1000).")
     rabbitmqctl(host.node, "set_policy", *policy, ".*", '{"max-length": 4}', "--apply-to", "queues")
     yield
     rabbitmqctl(host.node, "clear_policy", *policy)
-    rabbitmqctl(host.node, "eval", f"application:unset_env(rabbit, {retry}).")
+    # Without any value RabbitMQ declares no queue with dead letters any more, and other tests share the node.
+    rabbitmqctl(host.node, "eval", f"application:set_env({retry}, {usual}).")
 
 
 @pytest.mark.usefixtures("bounded")

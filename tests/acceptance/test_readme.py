@@ -8,6 +8,8 @@ import os
 import re
 import shlex
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import pytest
 from tests.checkout import copy_checkout
 from tests.documents import PAGES, Command, commands, name_of
 from tests.make_run import Run
-from tests.services import answers
+from tests.notifications import new_secret
+from tests.services import answers, free_port
 from tests.stack import ROOT
 from tests.terminal import Terminal
 from tests.waiting import wait_until
@@ -25,8 +28,11 @@ README = ROOT / "README.md"
 
 
 def is_ours(command: Command) -> bool:
-    """Tell whether the command is our own command line, in whichever folder it is."""
-    return re.match(r"(\.venv/)?bin/coinflowctl ", command.line) is not None
+    """Tell whether the command is our own command line, in whichever folder it is.
+
+    The sink serves until it is ended: `tests/acceptance/test_sink.py` runs it as the pages say.
+    """
+    return re.match(r"(\.venv/)?bin/coinflowctl (?!sink)", command.line) is not None
 
 
 #: Pages with commands to run; README first, and then the tutorial, as they are read.
@@ -42,6 +48,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     copy_checkout(folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     run = Run(folder)
+    # Whom the pages speak of; nobody is there.
+    run.environment |= {"NOTIFY_URL": f"http://127.0.0.1:{free_port()}", "NOTIFY_SECRET": new_secret()}
     run.start()
     try:
         wait_until(run.ready, what="make run is ready")
@@ -57,9 +65,20 @@ def terminal(run: Run) -> Iterator[Terminal]:
         yield terminal
 
 
+def test_make_run_is_ready_last_and_quiet_then(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    said = run.log.read_text()
+    before, _, after = said.partition("Ready.")
+    assert "ready." in before, "the worker takes what comes"
+    code, told = run.shell(".venv/bin/coinflowctl trigger Settled --item sword --wallet first --wait")
+    assert (code, "GRANTED: first has 1 sword." in told) == (0, True), told
+    with capsys.disabled():
+        sys.stderr.write(f"From `make run` to the first grant: {time.monotonic() - run.began:.1f} s\n")
+    assert re.findall(r"^\d\d:\d\d:\d\d .*$", after, re.MULTILINE) == []
+
+
 def test_make_run_names_the_urls(run: Run) -> None:
     said = run.log.read_text()
-    for port, path in zip(run.ports, ("/webhooks/coinflow", ""), strict=True):
+    for port, path in zip(run.ports, ("/webhooks/coinflow", "", "/metrics"), strict=True):
         assert f"http://localhost:{port}{path}" in said
 
 
@@ -101,5 +120,8 @@ def test_ctrl_c_stops_everything_within_ten_seconds(run: Run) -> None:
     wait_until(lambda: not run.survivors(), seconds=2, what=f"no process is left: {run.survivors()}")
     assert not any(map(answers, run.ports))
     said = run.log.read_text()
+    # It has swept a few times by now.
+    assert "resend" not in said
+    assert "--- ***" not in said
     assert "Traceback" not in said
     assert "SIGKILL" not in said

@@ -77,16 +77,9 @@ def releases(
         yield former, new
 
 
-_AGAIN = pytest.mark.flaky(reruns=2)
-
-
 def of(*chosen: tuple[str, str]) -> pytest.MarkDecorator:
     """Run a test on servers with a former release, for each pair."""
-    pairs = [
-        # RabbitMQ 3 may crash over a queue that was just declared (`SharedRabbitMQ` then runs another node).
-        pytest.param(pair, id=f"{pair[0]} from {pair[1][:7]}", marks=[_AGAIN] if pair[0] == RABBITMQ else [])
-        for pair in chosen
-    ]
+    pairs = [pytest.param(pair, id=f"{pair[0]} from {pair[1][:7]}") for pair in chosen]
     return pytest.mark.parametrize("releases", pairs, indirect=True)
 
 

@@ -5,25 +5,33 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import Engine
-
 from tests.chaos import connection_faults, process_faults, server_faults
 from tests.chaos.backlog import Backlog
-from tests.chaos.load import Load, Packet, deliveries
+from tests.chaos.load import Load, deliveries
 from tests.chaos.proxy import Proxy
-from tests.chaos.result import Result, answers, doubled, granted, lost
+from tests.chaos.result import Result, answers, granted
 from tests.chaos.scene import Scene, Servers, direct_engine, running, started
-from tests.stack import Stack
+from tests.chaos.shop_faults import FailingShop
+from tests.chaos.told_sales import told_sales
+from tests.chaos.traffic import Purchases
 from tests.waiting import wait_until
 
 #: Breaks a running scene, mends it and returns how often it broke it. Raises AssertionError where the product
 #: answered otherwise than it promises meanwhile.
 Fault = Callable[[Scene], int]
+#: Makes up the traffic of so many payments, and runs what it needs beside the product, in a folder.
+Begin = Callable[[int, random.Random, Path], AbstractContextManager[Purchases]]
+
+
+@contextmanager
+def purchases(payments: int, chance: random.Random, _folder: Path) -> Iterator[Purchases]:
+    """Make up purchases, which need nothing beside the product."""
+    yield Purchases(deliveries(payments, chance))
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Row:
     recovery: float = 240
     proxied: bool = False
     disk: int = 0
+    traffic: Begin = purchases
 
     def __str__(self) -> str:
         return f"{self.name} on {self.servers}"
@@ -81,6 +90,10 @@ ROWS = [
         Row("backlog", servers, Backlog(50_000), recovery=600)
         for servers in (Servers.EMBEDDED, Servers.RABBITMQ)
     ),
+    *(
+        Row("shop failing", servers, FailingShop(tellers=8), seconds=90, recovery=600, traffic=told_sales)
+        for servers in (Servers.EMBEDDED, Servers.RABBITMQ)
+    ),
 ]
 
 
@@ -96,20 +109,20 @@ def run(row: Row, payments: int, seed: int) -> Result:
 
 def _run(row: Row, payments: int, seed: int, folder: Path) -> Result:
     chance = random.Random(f"{row} {seed}")
-    packets = deliveries(payments, chance)
     with ExitStack() as exits:
+        traffic = exits.enter_context(row.traffic(payments, chance, folder))
         servers = exits.enter_context(started(row.servers, folder))
         ports = {name: server.port for name, server in servers.items()}
         proxies = {}
         if row.proxied:
             proxies = {name: exits.enter_context(Proxy(port)) for name, port in ports.items()}
             ports = {name: proxy.port for name, proxy in proxies.items()}
-        stack = exits.enter_context(running(folder, row.servers, ports, disk=row.disk))
+        stack = exits.enter_context(running(folder, row.servers, ports, traffic, disk=row.disk))
         engine = direct_engine(stack, servers)
         exits.callback(engine.dispose)
-        _warm_up(stack, engine, packets)
-        load = Load(stack.url, packets, row.seconds)
-        scene = Scene(stack, load, chance, engine, servers, list(proxies.values()))
+        load = Load(stack.url, traffic.packets, row.seconds)
+        scene = Scene(stack, traffic, load, chance, engine, servers, list(proxies.values()))
+        _warm_up(scene)
         load.start()
         failures = []
         injected = 0
@@ -119,6 +132,7 @@ def _run(row: Row, payments: int, seed: int, folder: Path) -> Result:
             failures.append(f"{type(error).__name__}: {error}")
         mended = time.monotonic()
         while not (settled := _settled(scene)) and time.monotonic() < mended + row.recovery:
+            traffic.help(stack, engine)
             time.sleep(0.2)
         recovery = time.monotonic() - mended
         load.stop()
@@ -132,29 +146,25 @@ def _run(row: Row, payments: int, seed: int, folder: Path) -> Result:
             answered=sum(each.status == 200 for each in load.answers),
             slowest=max(each.seconds for each in load.answers),
             granted=granted(engine),
-            lost=len(lost(engine, load.accepted)),
-            doubled=doubled(engine),
+            lost=traffic.lost(engine, load.accepted),
+            doubled=traffic.doubled(engine),
             recovery=recovery,
-            failures=failures,
-            notes=scene.notes,
+            failures=[*failures, *traffic.failures(engine)],
+            notes=[*scene.notes, *traffic.notes()],
         )
 
 
-def _warm_up(stack: Stack, engine: Engine, packets: list[Packet]) -> None:
+def _warm_up(scene: Scene) -> None:
     """Deliver one payment through every queue before anything breaks.
 
     RabbitMQ 3.10 itself loses a quorum queue that was made within the second before its SIGKILL.
     """
-    first = next(each for each in packets if each.event_type == "Settled")
-    Load(stack.url, [first], 0).start()
-    wait_until(lambda: granted(engine) == 1, what="a first payment", log=lambda: stack.log("worker"))
+    first = next(each for each in scene.load.packets if each.event_type == "Settled")
+    Load(scene.stack.url, [first], 0).start()
+    wait_until(lambda: granted(scene.engine), what="a first payment", log=lambda: scene.stack.log("worker"))
 
 
 def _settled(scene: Scene) -> bool:
     """Tell whether every delivery was answered 200 and every event has arrived where it belongs."""
     scene.stack.restart_ended()
-    return (
-        scene.load.is_through
-        and granted(scene.engine) >= len({each.payment_id for each in scene.load.accepted})
-        and not lost(scene.engine, scene.load.accepted)
-    )
+    return scene.load.is_through and scene.traffic.has_arrived(scene.engine, scene.load.accepted)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, NullPool, create_engine
 
 from tests.chaos.load import Load
 from tests.chaos.proxy import Proxy
+from tests.chaos.traffic import Purchases
 from tests.services import RabbitMQCluster, Server, postgres, rabbitmq, rabbitmq_cluster, redis
 from tests.stack import Stack
 
@@ -30,6 +31,7 @@ class Scene:
     """A running product under traffic, and all that a fault may break."""
 
     stack: Stack
+    traffic: Purchases
     load: Load
     chance: random.Random
     #: To the database itself, past any proxy.
@@ -62,13 +64,15 @@ def started(servers: Servers, folder: Path) -> Iterator[dict[str, Server]]:
 
 
 @contextmanager
-def running(folder: Path, servers: Servers, ports: dict[str, int], *, disk: int = 0) -> Iterator[Stack]:
-    """Run the Procfile's processes but Flower on servers at some ports.
+def running(
+    folder: Path, servers: Servers, ports: dict[str, int], traffic: Purchases, *, disk: int = 0
+) -> Iterator[Stack]:
+    """Run the Procfile's processes that the traffic needs on servers at some ports.
 
     `disk` gives SQLite and the embedded broker a file system of so many megabytes, which root alone can do.
     """
     with ExitStack() as exits:
-        environment = {}
+        environment = {**traffic.environment}
         if disk:
             exits.enter_context(_file_system(folder / "disk", disk))
             environment["DATABASE_URL"] = f"sqlite:///{folder}/disk/coinflow.sqlite3"
@@ -82,7 +86,7 @@ def running(folder: Path, servers: Servers, ports: dict[str, int], *, disk: int 
             environment["DATABASE_URL"] = postgres_url(ports["database"])
         stack = exits.enter_context(Stack(folder, environment))
         stack.release()
-        stack.start("web", "worker", "beat")
+        stack.start(*traffic.processes)
         yield stack
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
+from kombu.asynchronous import Hub
 from sqlalchemy import Engine, make_url
 
 from celeryconfig import task_queues
@@ -84,3 +85,11 @@ def app(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     finally:
         app.collaborators.engine.dispose()
         app.close()
+
+
+@pytest.fixture
+def loop() -> Iterator[Hub]:
+    """Return an event loop as a worker has."""
+    loop = Hub()
+    yield loop
+    loop.close()

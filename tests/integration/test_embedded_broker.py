@@ -6,10 +6,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from kombu import Connection, Consumer, Exchange, Producer, Queue
@@ -17,8 +19,8 @@ from kombu.asynchronous import Hub
 from kombu.message import Message
 
 from tasks.embedded_broker.file import BrokerFile, QueueLimits
-from tasks.embedded_broker.mandatory import Unroutable
-from tests.integration.work_queue import DEAD_QUEUE, WORK, embedded, publish, take
+from tasks.embedded_broker.mandatory import QueueFull, Unroutable
+from tests.integration.work_queue import DEAD_QUEUE, SHORT, WORK, embedded, publish, take, turn
 from tests.stack import ROOT
 from tests.waiting import PATIENCE, wait_until
 
@@ -198,6 +200,28 @@ def test_messages_for_a_monitor_that_died_do_not_pile_up(
     assert rows(path) == 10
 
 
+def test_what_is_consumed_without_acknowledgement_is_gone(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    publish(connect(), "heard")
+    connection: Any = connect()
+    heard: list[Message] = []
+    with Consumer(connection.channel(), [WORK], on_message=heard.append, no_ack=True):
+        wait_until(lambda: connection.transport.deliver_waiting() or heard, what="the message")
+    assert [message.payload for message in heard] == ["heard"]
+    assert rows(path) == 0
+
+
+def test_an_event_that_nobody_listens_to_waits_for_no_lock(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    with connect().channel() as channel, closing(sqlite3.connect(path)) as other:
+        news = Exchange("news", type="fanout")
+        Producer(channel, exchange=news).publish("unheard")
+        other.execute("BEGIN IMMEDIATE")
+        Producer(channel, exchange=news).publish("unheard")
+
+
 def test_taking_looks_at_no_other_message_of_a_backlog(connect: Callable[[], Connection], path: Path) -> None:
     publish(connect(), "first")
     with closing(sqlite3.connect(path)) as file:
@@ -268,24 +292,109 @@ def test_a_file_that_can_be_written_again_is_written_again(path: Path) -> None:
 
 
 def test_a_worker_looks_at_once_after_a_task_and_leaves_its_loop_when_closed(
-    connect: Callable[[], Connection],
+    connect: Callable[[], Connection], loop: Hub
 ) -> None:
-    connection, loop = connect(), Hub()
+    connection = connect()
     taken: list[Message] = []
     consumer = Consumer(connection.channel(), [WORK], on_message=taken.append, prefetch_count=1)
     consumer.consume()
     connection.register_with_event_loop(loop)
     connection.register_with_event_loop(loop)
-    publish(connection, "first", "second")
-    (turn,) = loop.on_tick
-    turn()
-    turn()
-    assert [message.payload for message in taken] == ["first"]
+    publish(connect(), "first", "second", "third")
+    turn(loop, until=taken)
     taken[0].ack()
-    turn()
+    loop.run_once()
     assert [message.payload for message in taken] == ["first", "second"]
+    taken[1].ack()
     connection.close()
-    assert not loop.on_tick
+    loop.run_once()
+    assert len(taken) == 2
+    assert all(entry.canceled for _, _, entry in loop.timer.queue)
+
+
+def test_what_is_delivered_is_there_when_the_pool_looks_for_it(
+    connect: Callable[[], Connection], loop: Hub
+) -> None:
+    connection, ticks = connect(), cast("set[Any]", loop.on_tick)
+    taken: list[Message] = []
+    found: list[int] = []
+    Consumer(connection.channel(), [WORK], on_message=taken.append).consume()
+    connection.register_with_event_loop(loop)
+    # Celery's pool begins to write to a child what it finds there, whichever place in the set it has.
+    for place in range(20):
+        ticks.add(partial(lambda _: found.append(len(taken)), place))
+    publish(connect(), "first")
+    turn(loop, until=taken)
+    assert found[-20:] == [1] * 20
+
+
+def test_a_worker_to_which_messages_come_looks_more_often(
+    connect: Callable[[], Connection], loop: Hub
+) -> None:
+    connection = connect()
+    taken: list[Message] = []
+    Consumer(connection.channel(), [WORK], on_message=taken.append).consume()
+    connection.register_with_event_loop(loop)
+
+    def pause() -> float:
+        """Return the seconds between two looks: the shortest, for the machine may be busy."""
+        loop.run_once()
+        pauses = []
+        for _ in range(5):
+            began = time.monotonic()
+            loop.run_once()
+            pauses.append(time.monotonic() - began)
+        return min(pauses)
+
+    idle = pause()
+    publish(connect(), "first")
+    turn(loop, until=taken)
+    assert pause() < idle / 2
+
+
+def test_a_worker_looks_into_a_file_that_another_process_has_changed(
+    connect: Callable[[], Connection], path: Path
+) -> None:
+    transport: Any = connect().transport
+    BrokerFile(path).declare("work", QueueLimits(None, None, None, None))
+    assert transport.may_have_come()
+    assert not transport.may_have_come()
+    BrokerFile(path).put(["work"], "{}", durable=True)
+    assert transport.may_have_come()
+    # What this process has written does not show.
+    wait_until(transport.may_have_come, what="it looks all the same")
+
+
+def test_a_queue_with_a_window_of_its_own_takes_nothing_from_the_others(
+    connect: Callable[[], Connection],
+) -> None:
+    connection = connect()
+    publish(connection, *range(9))
+    publish(connection, *"abcd", queue=SHORT)
+    channel: Any = connection.channel()
+    channel.qos.of_queues["work"] = 5
+    taken: list[Message] = []
+    Consumer(channel, [WORK, SHORT], on_message=taken.append, prefetch_count=2).consume()
+    transport: Any = connection.transport
+
+    def come() -> set[Any]:
+        transport.deliver_waiting()
+        bodies = {message.payload for message in taken}
+        taken.clear()
+        return bodies
+
+    transport.deliver_waiting()
+    first = {message.payload: message for message in taken}
+    taken.clear()
+    assert first.keys() == {0, 1, 2, 3, 4, "a", "b"}
+    first[0].ack()
+    first[1].reject()
+    assert come() == {5, 6}
+    first["a"].requeue()
+    assert come() == {"a"}
+    first["b"].ack()
+    first[2].requeue()
+    assert come() == {2, "c"}
 
 
 def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(
@@ -300,3 +409,53 @@ def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(
     taken = WORK(connection.default_channel).get()
     assert taken
     assert taken.payload == "third"
+
+
+def test_a_queue_takes_no_more_than_it_may_hold(connect: Callable[..., Connection]) -> None:
+    connection = connect()
+    publish(connection, 1, 2, queue=SHORT, mandatory=True)
+    with pytest.raises(QueueFull):
+        publish(connection, 3, queue=SHORT, mandatory=True)
+    publish(connection, "elsewhere", mandatory=True)
+    assert SHORT(connection.default_channel).get(no_ack=True)
+    publish(connection, 4, queue=SHORT, mandatory=True)
+    taken = [SHORT(connection.default_channel).get(no_ack=True) for _ in range(3)]
+    assert [message and message.payload for message in taken] == [2, 4, None]
+
+
+def test_who_asks_for_a_queue_hears_how_many_live_consumers_read_it(
+    path: Path, connect: Callable[[], Connection]
+) -> None:
+    asking = connect()
+
+    def readers() -> int:
+        declared: Any = WORK(asking.default_channel).queue_declare(passive=True)
+        return int(declared.consumer_count)
+
+    publish(asking, "first", "second")
+    assert readers() == 0
+    with Consumer(connect().channel(), [WORK]), Consumer(connect().channel(), [WORK]) as second:
+        assert readers() == 2
+        second.cancel()
+        assert readers() == 1
+    assert readers() == 0
+    channel: Any = connect().channel()
+    Consumer(channel, [WORK]).consume()
+    other = in_another_process(path, "read")
+    try:
+        assert line(other) == "reads"
+        assert readers() == 2
+    finally:
+        end(other)
+    assert readers() == 1
+    channel.close()
+    assert readers() == 0
+
+
+def test_who_only_asks_for_a_queue_leaves_it_as_it_is(path: Path, connect: Callable[[], Connection]) -> None:
+    channel: Any = connect().default_channel
+    WORK(channel).declare()
+    with closing(sqlite3.connect(path)) as file:
+        before = file.execute("SELECT * FROM queues").fetchall()
+        channel.queue_declare(queue="work", passive=True)
+        assert file.execute("SELECT * FROM queues").fetchall() == before

@@ -21,7 +21,7 @@ from tasks.payments.decision import DecisionStatus
 from tasks.payments.grants import Entry, Grant, GrantStatus
 from tasks.payments.wallet import wallet_key
 from tasks.settings import Settings
-from tasks.store.ledger import append, held_grants
+from tasks.store.ledger import Move, append, held_grants
 from tasks.store.migrations.steps import BATCH, transaction
 from tasks.store.schema import (
     grants,
@@ -149,6 +149,14 @@ def fill(engine: Engine, count: int = 3) -> None:
         },
         "dead_letters": lambda number: letter(number) | {"id": number, "traceback": "", "attempts": 1},
         "dead_letter_attempts": lambda number: letter(number) | {"tries": 1},
+        "totals": lambda number: {"name": "events", "labels": f'["{number}"]', "value": number},
+        "total_marks": lambda number: {
+            "source": f"table-{number}",
+            "counted_id": number,
+            "settling_id": number,
+            "settling_since": NOW,
+            "settling_transaction": number,
+        },
     }
     with engine.begin() as connection:
         for name, row in rows.items():
@@ -479,7 +487,7 @@ def test_what_the_former_release_writes_meanwhile_is_read_by_its_names(empty: Da
             "body": "{}",
         }
         connection.execute(metadata.tables["events"].insert(), event)
-        append(connection, [(Entry(own, 1), 1)], NOW)
+        append(connection, [Move(Entry(own, 1), 1, 1)], NOW)
         assert held_grants(connection, ["pay-00001"]) == {"pay-00001": {"sword": own}}
         # As the former release moves it to another wallet: it knows no `wallet_id`.
         connection.execute(text("UPDATE grants SET wallet = 'bob'"))
@@ -488,7 +496,7 @@ def test_what_the_former_release_writes_meanwhile_is_read_by_its_names(empty: Da
         held = held_grants(connection, ["pay-00001"])["pay-00001"]
         assert {(each.item, each.wallet) for each in held.values()} == {("sword", "bob"), ("shield", "bob")}
         # And back by this release.
-        append(connection, [(Entry(own, 1), 1)], NOW)
+        append(connection, [Move(Entry(own, 1), 1, 1)], NOW)
         assert held_grants(connection, ["pay-00001"])["pay-00001"]["sword"].wallet == "alice"
         assert count(connection, grants, grants.c.wallet_id.is_(None)) == 1
         entry = connection.execute(select(ledger_entries).order_by(ledger_entries.c.id)).first()

@@ -38,7 +38,7 @@ def deliver(engine: Engine, random: Random, lives: Sequence[Life]) -> None:
             store(connection, [delivered(packet) for packet in group])
         if not left or random.randrange(2):
             with engine.begin() as connection:
-                assert fulfil(connection, payment_ids, "USD") == {}
+                assert fulfil(connection, payment_ids, "USD").refusals == {}
 
 
 @settings(SHARED, max_examples=100 if os.environ.get("CI") else 20)
@@ -71,7 +71,7 @@ def test_a_payment_and_its_loss_at_the_same_time_never_end_granted(engine: Engin
 
     def fulfil_one(payment_id: str) -> None:
         with engine.begin() as connection:
-            assert fulfil(connection, [payment_id], "USD") == {}
+            assert fulfil(connection, [payment_id], "USD").refusals == {}
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, ["Settled", "Card Payment Chargeback Lost"]))

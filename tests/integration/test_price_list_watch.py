@@ -234,3 +234,10 @@ def test_an_edit_to_what_is_in_force_changes_nothing(worker: Worker) -> None:
     with capture_logs() as logs:
         take(worker.engine, listed(6), worker.path, "celery@shop")
     assert [log["event"] for log in logs] == ["price_list.unchanged"]
+
+
+def test_a_worker_that_fulfils_nothing_leaves_it_alone(worker: Worker) -> None:
+    watch = PriceListWatch(worker)
+    for queues, is_watching in {("notifications",): False, ("notifications", "fulfilment"): True}.items():
+        worker.app.amqp = SimpleNamespace(queues=SimpleNamespace(consume_from=queues))
+        assert watch.include_if(worker) is is_watching

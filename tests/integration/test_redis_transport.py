@@ -14,9 +14,9 @@ from redis import Redis
 from redis.exceptions import ReadOnlyError
 
 from celeryconfig import DELIVERY_LIMIT, dead_queue
-from tasks.embedded_broker.mandatory import Unroutable
+from tasks.embedded_broker.mandatory import QueueFull, Unroutable
 from tasks.transports.redis import RedisChannel, RedisTransport
-from tests.integration.work_queue import TOPIC, WORK, publish
+from tests.integration.work_queue import SHORT, TOPIC, WORK, publish, turn
 from tests.services import Server, free_port, redis
 
 OTHER = Queue("other", TOPIC, routing_key="other")
@@ -223,22 +223,22 @@ def test_what_is_no_message_of_kombus_can_be_refused(
 
 
 def test_a_worker_looks_at_once_after_a_task_and_leaves_its_loop_when_closed(
-    connect: Callable[..., Connection],
+    connect: Callable[..., Connection], loop: Hub
 ) -> None:
-    connection, loop = connect(), Hub()
+    connection = connect()
     taking = Taking(connection, prefetch=1)
     connection.register_with_event_loop(loop)
     connection.register_with_event_loop(loop)
     publish(connect(), "first", "second")
-    looks = [each for each in loop.on_tick if each.__name__ == "deliver_waiting"]
-    assert len(looks) == 1
-    looks[0]()
-    assert [message.payload for message in taking.taken] == ["first"]
+    publish(connect(), "third")
+    turn(loop, until=taking.taken)
     taking.taken[0].ack()
-    looks[0]()
+    loop.run_once()
     assert [message.payload for message in taking.taken] == ["first", "second"]
+    taking.taken[1].ack()
     connection.close()
-    assert not [each for each in loop.on_tick if each.__name__ == "deliver_waiting"]
+    loop.run_once()
+    assert len(taking.taken) == 2
 
 
 def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(
@@ -253,6 +253,19 @@ def test_what_no_queue_takes_is_an_error_and_the_queue_is_declared_anew(
     taken = WORK(connection.default_channel).get()
     assert taken
     assert taken.payload == "third"
+
+
+def test_a_queue_takes_no_more_than_it_may_hold(connect: Callable[..., Connection], client: Redis) -> None:
+    connection = connect()
+    publish(connection, 1, 2, queue=SHORT, mandatory=True)
+    with pytest.raises(QueueFull):
+        publish(connection, 3, queue=SHORT, mandatory=True)
+    assert client.llen("short") == 2
+    publish(connection, "elsewhere", mandatory=True)
+    assert SHORT(connection.default_channel).get(no_ack=True)
+    publish(connection, 4, queue=SHORT, mandatory=True)
+    taken = [SHORT(connection.default_channel).get(no_ack=True) for _ in range(3)]
+    assert [message and message.payload for message in taken] == [2, 4, None]
 
 
 def test_who_takes_a_rejected_message_at_once_holds_it(

@@ -6,10 +6,11 @@ from sqlalchemy import Engine, delete, select, text, update
 from tasks.errors import PayloadInvalid
 from tasks.payments import facts
 from tasks.pipeline.rereading import Reread, reread
-from tasks.pipeline.routing import INTAKE
 from tasks.store import events as event_log
 from tasks.store import runs
 from tasks.store.actions import Operator
+from tasks.store.fulfilment import FULFILMENT
+from tasks.store.runs import INTAKE
 from tasks.store.schema import (
     dead_letters,
     events,
@@ -101,7 +102,8 @@ def test_fulfilment_reads_no_body_whose_facts_are_current(engine: Engine) -> Non
     take_in(engine, delivery())
     with engine.begin() as connection:
         connection.execute(text("UPDATE events SET body = 'gone'"))
-        assert [payment for payment, _, _ in event_log.statements(connection, ["pay"])] == ["pay"]
+        told = event_log.statements(connection, ["pay"], FULFILMENT)
+        assert [each.payment_id for each in told] == ["pay"]
     run(engine, ["pay"])
     assert count(engine, grants) == 1
 

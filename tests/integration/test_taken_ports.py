@@ -50,11 +50,13 @@ def test_a_free_port_has_no_holder() -> None:
 def test_a_port_that_is_taken_stops_make_run_and_is_named_with_its_holder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("0.0.0.0", 0)) as other:
         ports = {"PORT": one.getsockname()[1], "FLOWER_PORT": other.getsockname()[1]}
+        free = {"METRICS_PORT": str(free_port())}
         done = subprocess.run(
             [sys.executable, "-m", "tasks.cli.run"],
             cwd=ROOT,
             env=os.environ
             | {name: str(port) for name, port in ports.items()}
+            | free
             | {
                 "COINFLOW_VALIDATION_KEY": KEY,
                 "DATABASE_URL": f"sqlite:///{tmp_path}/coinflow.sqlite3",

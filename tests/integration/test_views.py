@@ -54,7 +54,7 @@ def test_an_event_is_told_with_its_runs_and_what_failed(engine: Engine) -> None:
         story = event_story(connection, 1)
         assert event_story(connection, 2) is None
     assert story
-    assert (story.state, story.body["data"]["id"]) == ("dead", "pay")
+    assert (story.state, (story.body or {})["data"]["id"]) == ("dead", "pay")
     assert [(each.handler, each.state) for each in story.handler_runs] == [("fulfilment", "dead")]
     assert [(each.error, each.attempts) for each in story.dead_letters] == [("PriceMismatch", 1)]
 

@@ -1,13 +1,15 @@
 """A queue of work and its dead letters: who publishes to it, and who takes from it."""
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
 from kombu import Connection, Consumer, Exchange, Producer, Queue
+from kombu.asynchronous import Hub
 from kombu.message import Message
 
 from tasks.embedded_broker.transport import Transport
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 TOPIC = Exchange("topic", type="topic")
 DEAD = Exchange("dead", type="topic")
@@ -17,6 +19,8 @@ WORK = Queue(
     routing_key="work",
     queue_arguments={"x-dead-letter-exchange": "dead", "x-delivery-limit": 3},
 )
+#: One that holds two messages.
+SHORT = Queue("short", TOPIC, routing_key="short", queue_arguments={"x-max-length": 2})
 DEAD_QUEUE = Queue("dead", DEAD, routing_key="#")
 
 
@@ -48,3 +52,13 @@ def take(
     # kombu hands a connection's messages to the newest consumer of their queue, whose channel it may not be.
     consumer.cancel()
     return taken
+
+
+def turn(loop: Hub, *, until: Sized) -> None:
+    """Let a worker's loop turn until a message has come."""
+
+    def has_come() -> bool:
+        loop.run_once()
+        return len(until) > 0
+
+    wait_until(has_come, what="a message")

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kombu import Connection, Exchange, Queue
+from kombu import Connection, Consumer, Exchange, Queue
 
-from tests.integration.work_queue import embedded, take
+from tests.integration.work_queue import WORK, embedded, take
 
 
 def hold(connection: Connection) -> None:
@@ -26,6 +26,13 @@ def fork_and_hold(connection: Connection) -> None:
     assert take(connection)
     if child := os.fork():
         say(child)
+    time.sleep(600)
+
+
+def read(connection: Connection) -> None:
+    """Consume from the queue of work, and take nothing."""
+    Consumer(connection.channel(), [WORK]).consume()
+    say("reads")
     time.sleep(600)
 
 
@@ -63,7 +70,7 @@ def say(*words: object) -> None:
 
 
 ROLES: dict[str, Callable[[Connection], None]] = {
-    each.__name__: each for each in (hold, fork_and_hold, share, hear_topic, hear_fanout)
+    each.__name__: each for each in (hold, fork_and_hold, read, share, hear_topic, hear_fanout)
 }
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from click.testing import CliRunner
 
 from celeryconfig import DELIVERY_LIMIT, task_queues
@@ -19,9 +20,9 @@ def ctl(*arguments: str) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr + (repr(done.exception) if done.exception else "")
 
 
-def send(task: str, queue: str, expires: float | None) -> None:
+def send(task: str, queue: str, expires: float | None, arguments: list[Any]) -> None:
     """Send a task, which need not exist, and which may expire after so many seconds."""
-    app.send_task(task, queue=queue, expires=expires)
+    app.send_task(task, arguments, queue=queue, expires=expires)
 
 
 def publish(body: str, options: dict[str, Any]) -> None:
@@ -45,6 +46,8 @@ def crash() -> None:
 REQUESTS: dict[str, Callable[..., Any]] = {each.__name__: each for each in (ctl, send, publish, crash)}
 
 if __name__ == "__main__":
+    # A command has standard output to itself.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     for line in sys.stdin:
         name, arguments = json.loads(line)
         sys.stdout.write(json.dumps(REQUESTS[name](*arguments)) + "\n")

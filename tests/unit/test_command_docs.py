@@ -17,9 +17,17 @@ On a machine of your own it is `.venv/bin/coinflowctl` after `make run`, elsewhe
 Heroku `coinflowctl`.
 
 It reads the same [environment](environment.md) as the other processes. Commands print a table, or a document
-with `--json`. TIME is UTC, as `2026-11-25`, `2026-11-25T10:00:00` or `"2026-11-25 10:00:00"`. The exit code
-is 0 when the command did what it says, 1 when it could not, and 2 when it was typed wrongly. `--help` after
-any command prints what stands here.
+with `--json`. Times are UTC unless they name a zone, as `2026-11-25`, `"2026-11-25 10:00:00"`, or ISO 8601.
+The exit code is 0 when the command did what it says, 1 when it could not, and 2 when it was typed wrongly.
+`--help` after any command prints what stands here.
+
+Where `coinflowctl` is on the path, the shell completes its words. Put the line of your shell into its file:
+
+| file | line |
+| --- | --- |
+| `~/.bashrc` | `eval "$(_COINFLOWCTL_COMPLETE=bash_source coinflowctl)"` |
+| `~/.zshrc` | `eval "$(_COINFLOWCTL_COMPLETE=zsh_source coinflowctl)"` |
+| `~/.config/fish/config.fish` | `eval (env _COINFLOWCTL_COMPLETE=fish_source coinflowctl)` |
 """
 
 

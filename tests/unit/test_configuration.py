@@ -121,10 +121,23 @@ def test_the_dead_queue_lets_nothing_go() -> None:
     assert arguments["x-delivery-limit"] >= 10**9
 
 
-def test_the_procfiles_worker_takes_every_queue() -> None:
-    # Without -Q a worker takes all of `task_queues`.
-    assert re.search(r"celery -A tasks worker\b(?!.* -Q)", procfile()["worker"])
-    assert list(procfile()) == ["release", "web", "worker", "beat", "flower"]
+def test_the_procfiles_workers_take_every_queue_between_them() -> None:
+    # Without -Q a worker takes all that notifying has not for itself.
+    assert re.search(r"celery -q -A tasks worker\b(?!.* -Q)", procfile()["worker"])
+    (own,) = set(celeryconfig.QUEUES) - set(celeryconfig.WORKERS_QUEUES)
+    assert f" -Q {own} " in procfile()["notify"]
+    assert list(procfile()) == ["release", "web", "worker", "notify", "beat", "flower", "metrics"]
+
+
+def test_two_workers_of_a_machine_have_names_of_their_own() -> None:
+    assert " -n notify@%h" in procfile()["notify"]
+    assert " -n " not in procfile()["worker"]
+
+
+def test_what_notifies_runs_in_threads_that_a_signal_tells_to_end() -> None:
+    # Celery would kill them, and cannot.
+    assert " -P threads " in procfile()["notify"]
+    assert "REMAP_SIGTERM" not in procfile()["notify"]
 
 
 def test_every_scheduled_task_exists() -> None:

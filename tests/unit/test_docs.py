@@ -1,6 +1,7 @@
 """What README and the other pages name is there: links, paths, tests, commands and variables."""
 
 import ast
+import importlib
 import importlib.util
 import json
 import re
@@ -185,6 +186,30 @@ def check_nginx(arguments: list[str]) -> None:
     assert arguments in (["-t"], ["-s", "reload"])
 
 
+def check_gunicorn(arguments: list[str]) -> None:
+    module, _, call = arguments[-1].partition(":")
+    assert hasattr(importlib.import_module(module), call.removesuffix("()")), arguments
+
+
+def check_node(arguments: list[str]) -> None:
+    assert (ROOT / arguments[0]).is_file(), arguments
+
+
+def check_npm(arguments: list[str]) -> None:
+    command, option, folder = arguments
+    assert (command, option) == ("ci", "--prefix"), arguments
+    assert (ROOT / folder / "package-lock.json").is_file(), arguments
+
+
+def check_curl(arguments: list[str]) -> None:
+    (address,) = arguments
+    assert address.startswith("http://127.0.0.1:8090/inventory"), arguments
+
+
+def check_openssl(arguments: list[str]) -> None:
+    assert arguments == ["rand", "-base64", "32"]
+
+
 def check_git(arguments: list[str]) -> None:
     assert arguments == ["push", "heroku", "main"]
 
@@ -218,10 +243,15 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "apt-get": check_apt_get,
     "coinflowctl": check_coinflowctl,
     "cp": check_cp,
+    "curl": check_curl,
     "git": check_git,
+    "gunicorn": check_gunicorn,
     "heroku": check_heroku,
     "make": check_make,
     "nginx": check_nginx,
+    "node": check_node,
+    "npm": check_npm,
+    "openssl": check_openssl,
     "pytest": check_pytest,
     "python": check_python,
 }

@@ -90,6 +90,26 @@ def test_another_value_than_an_object_is_named(body: bytes, kind: str) -> None:
         read_envelope(body)
 
 
+@pytest.mark.parametrize(
+    ("data", "payment_id"),
+    [
+        ({"id": "pay_1"}, "pay_1"),
+        (
+            {"id": "refund", "paymentId": "11111111-2222-4333-8444-555555555555"},
+            "11111111-2222-4333-8444-555555555555",
+        ),
+        ({}, None),
+        ({"id": 7}, None),
+        ({"id": "alice@example.com"}, None),
+        ({"id": "Alice Liddell"}, None),
+        ({"id": "x" * 65}, None),
+        ({"id": ""}, None),
+    ],
+)
+def test_logs_name_a_payment_only_by_what_looks_like_an_id(data: Any, payment_id: str | None) -> None:
+    assert read_envelope(json.dumps({**GOOD, "data": data}).encode()).payment_id == payment_id
+
+
 def test_an_unknown_event_type_and_extra_fields_pass() -> None:
     packet = {**GOOD, "eventType": "Some Future Event", "more": {"x": 1}}
     assert read_envelope(json.dumps(packet).encode()).event_type == "Some Future Event"

@@ -36,3 +36,8 @@ def test_handlers_of_several_modules_are_tasks(monkeypatch: pytest.MonkeyPatch) 
     )
     ours = {"tasks.handlers.kills_its_process", "tasks.handlers.is_never_through"}
     assert ours <= set(shown.stdout.split())
+
+
+def test_no_test_has_what_a_merchant_registers_in_its_own_process() -> None:
+    """What such a module registers by its import would serve every other test, too."""
+    assert [name for name in sys.modules if name.startswith("tests.merchants.")] == []

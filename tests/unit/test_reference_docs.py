@@ -21,9 +21,10 @@ from tasks.payments.plan import Plan, PriceRange
 from tasks.payments.price import FormerPrice, Price
 from tasks.payments.price_list_form import Overpayment, PriceList
 from tasks.payments.resolution import ResolutionKind
-from tasks.settings import FlowerSettings
+from tasks.settings import FlowerSettings, MetricsSettings
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.events import STATES
+from tests.metrics import every_family, labels_of
 from tests.stack import ROOT, procfile
 from tests.variables import ALL
 
@@ -61,7 +62,8 @@ def defaults(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "default"), sorted({*defaults(ReceiverSettings), *defaults(FlowerSettings)})
+    ("name", "default"),
+    sorted({*defaults(ReceiverSettings), *defaults(FlowerSettings), *defaults(MetricsSettings)}),
 )
 def test_the_defaults(name: str, default: str) -> None:
     assert table("environment.md")[name] == (f"`{default}`" if default else "empty")
@@ -118,6 +120,15 @@ def test_the_processes_the_queues_and_the_tasks() -> None:
     assert set(table(page, "Queues")) == queues | {"celery_delayed_0", "celery_delayed_27"}
     app.loader.import_default_modules()
     assert {name for name in app.tasks if name.startswith("tasks.")} <= set(table(page, "Tasks"))
+
+
+def test_the_metrics() -> None:
+    rows = re.findall(r"^\| `(coinflow_\w+)` \| (\w+) \| (.*?) ?\|", section("metrics.md", ""), re.MULTILINE)
+    documented = {name: (kind, re.findall(r"`(\w+)`", labels)) for name, kind, labels in rows}
+    assert documented == {
+        family.name + "_total" * (family.type == "counter"): (family.type, list(labels_of(family)))
+        for family in every_family()
+    }
 
 
 def test_the_glossary_is_in_alphabetical_order_and_says_each_word_once() -> None:

@@ -1,7 +1,7 @@
 """The money rule without a database: what is due, what moves, and what stays whatever the price list says."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -128,6 +128,24 @@ def test_what_is_paid_is_priced_once() -> None:
     for by in (DEARER, terms("items.crown.price.cents = 1", 3), Terms(None, "EUR", NOW)):
         later = shop.settle([event(), event("Card Payment Authorized")], by, asks_again=True)
         assert (later.status, later.price_list_id, shop.moves) == ("granted", None, 1)
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [
+        """[items.sword]
+        price.cents = 900
+        former_prices = [{ cents = 500, ended = 2026-08-01T00:00:00Z, grace_days = 1 }]""",
+        "items.sword.price.cents = 1_000\ncoupons.half = { percent = 50, until = 2026-08-02T00:00:00Z }",
+    ],
+    ids=["former price", "coupon"],
+)
+def test_each_of_several_that_ask_for_the_same_is_priced_at_its_own_time(prices: str) -> None:
+    by, coupon = terms(prices), {"coupon": "half"} if "coupons" in prices else {}
+    asking = event(webhookInfo={"item": "sword", **coupon})
+    times = ["2026-08-01T12:00:00Z", "2026-08-03T12:00:00Z", "2026-08-01T12:00:00Z"]
+    paid = [Payment("pay", [asking._replace(created=each)]) for each in times]
+    assert [settle(each, by).status for each in paid] == ["granted", "refused", "granted"]
 
 
 def test_what_is_refused_is_priced_again_when_somebody_asks() -> None:
@@ -281,7 +299,7 @@ def test_what_an_operator_has_discarded_is_never_granted(others: list[Statement]
 @pytest.mark.parametrize(("cents", "status"), [(500, "granted"), (1, "refused")])
 def test_what_could_not_be_read_is_priced_once_it_can_be(cents: int, status: str) -> None:
     paid, shop = event(cents=cents), Shop()
-    assert shop.settle([replace(paid, facts=event(subtotal=None).facts)]).status == "refused"
+    assert shop.settle([paid._replace(facts=event(subtotal=None).facts)]).status == "refused"
     for _ in range(2):
         settlement = shop.settle([paid])
         assert (settlement.status, len(settlement.verdicts)) == (status, 1)
@@ -291,7 +309,7 @@ def test_what_could_not_be_read_is_priced_once_it_can_be(cents: int, status: str
 def test_what_a_person_has_accepted_unread_stays_accepted() -> None:
     paid, shop = event(cents=1), Shop()
     accepted = [Resolution(ResolutionKind.ACCEPT_PRICE)]
-    unread = replace(paid, facts=event(subtotal=None).facts)
+    unread = paid._replace(facts=event(subtotal=None).facts)
     for each in (unread, paid):
         assert shop.settle([each], resolutions=accepted).status == "granted"
     assert shop.moves == 1

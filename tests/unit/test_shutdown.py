@@ -1,4 +1,7 @@
-"""A worker stops between two turns of its loop, never in the middle of handing a task to a child."""
+"""A worker stops between two turns of its loop, never in the middle of handing a task to a child.
+
+One of threads tells its tasks.
+"""
 
 import os
 import signal
@@ -6,18 +9,24 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from types import SimpleNamespace
+from typing import Any
 
 import billiard
 import pytest
+from celery.concurrency.prefork import TaskPool as ChildrenPool
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.exceptions import WorkerShutdown
+from celery.worker import state
 from kombu.asynchronous import Hub
 
 from tasks.worker import shutdown
-from tasks.worker.shutdown import OrderlyStop
+from tasks.worker.shutdown import PATIENCE, OrderlyStop, WarmStop, is_stopping
 
 
 class Parent(SimpleNamespace):
     hub: Hub
     obeyed: list[int]
+    pool: Any
 
 
 @pytest.fixture
@@ -99,3 +108,38 @@ def test_a_child_that_hangs_does_not_hold_up_a_cold_stop(
     step.stop(parent)
     child.join(10)
     assert child.exitcode == -signal.SIGKILL
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Return after how many seconds the system would end a worker of threads that was asked to stop."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    alarms: list[int] = []
+    monkeypatch.setattr(state, "should_stop", None)
+    monkeypatch.setattr(signal, "alarm", alarms.append)
+    worker = SimpleNamespace(steps=[], pool_cls=ThreadPool)
+    WarmStop(worker).start(worker)
+    yield alarms
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+STOPS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_each_signal_tells_the_tasks_in_threads(stopped: list[int], number: signal.Signals) -> None:
+    assert not is_stopping()
+    os.kill(os.getpid(), number)
+    assert is_stopping()
+    assert stopped == [PATIENCE]
+    with pytest.raises(WorkerShutdown):
+        state.maybe_shutdown()
+
+
+@pytest.mark.parametrize(("pool", "is_warm"), [(ThreadPool, True), (ChildrenPool, False)])
+def test_a_worker_stops_in_one_of_the_two_ways(parent: Parent, pool: type, is_warm: bool) -> None:  # noqa: FBT001  # a case's
+    worker = SimpleNamespace(steps=[], pool_cls=pool)
+    parent.pool = pool(1)
+    assert WarmStop(worker).include_if(worker) is is_warm
+    assert OrderlyStop(parent).include_if(parent) is not is_warm

@@ -1,0 +1,199 @@
+"""Which endpoints there are, as processes are configured; what sweeps do for them."""
+
+import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import Engine, delete, select, text, update
+
+from tasks.celery import Application, Collaborators, create_app
+from tasks.payments.change import GrantChange
+from tasks.pipeline.announcing import SILENCE, announce, mend
+from tasks.pipeline.bells import NOTIFY_TASK
+from tasks.pipeline.dispatch import FULFILMENT_TASK
+from tasks.pipeline.routing import ROUTES
+from tasks.settings import Settings
+from tasks.store import endpoints
+from tasks.store.schema import endpoints as rows
+from tasks.store.schema import notifications, sweeps
+from tasks.store.states import EndpointState
+from tests.integration.messages import sweep, taken
+from tests.integration.pipeline import delivery, run, take_in
+from tests.waiting import wait_until
+
+NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+def give(_change: GrantChange) -> None:
+    """Give what a change says."""
+
+
+def configure(engine: Engine, **addresses: str) -> None:
+    with engine.begin() as connection:
+        endpoints.configure(connection, addresses, NOW)
+
+
+def told(engine: Engine) -> list[str]:
+    """Return the endpoints that a change now would be told."""
+    with engine.connect() as connection:
+        return list(endpoints.split_names(connection.execute(select(endpoints.NAMES)).scalar_one()))
+
+
+def state(engine: Engine, name: str) -> Any:
+    with engine.connect() as connection:
+        return connection.execute(select(rows.c.state).where(rows.c.name == name)).scalar_one()
+
+
+def rings(app: Application) -> list[list[str]]:
+    return [argument for task, argument in taken(app) if task == NOTIFY_TASK]
+
+
+def test_those_of_the_environment_are_told_and_no_others(engine: Engine) -> None:
+    assert told(engine) == []
+    configure(engine, shop="https://shop.example", crm="https://crm.example")
+    assert told(engine) == ["crm", "shop"]
+    configure(engine, shop="https://shop.example")
+    assert told(engine) == ["shop"]
+    configure(engine, shop="https://shop.example", crm="https://crm.example")
+    assert told(engine) == ["crm", "shop"]
+
+
+def test_a_process_that_read_the_environment_earlier_changes_nothing(engine: Engine) -> None:
+    earlier, later = NOW - timedelta(hours=1), NOW
+    with engine.begin() as connection:
+        endpoints.configure(connection, {"shop": "https://shop.example"}, NOW, later)
+        endpoints.configure(connection, {}, NOW, earlier)
+        endpoints.configure(connection, {"old": "https://old.example"}, NOW, earlier)
+    assert told(engine) == ["shop"]
+    with engine.begin() as connection:
+        endpoints.configure(connection, {}, NOW, later + timedelta(seconds=1))
+        endpoints.configure(connection, {"shop": "https://shop.example"}, NOW, later)
+    assert told(engine) == []
+
+
+def test_many_processes_configure_at_once(engine: Engine) -> None:
+    threads = [
+        threading.Thread(target=configure, args=[engine], kwargs={"shop": "https://shop.example"})
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told(engine) == ["shop"]
+
+
+@pytest.mark.parametrize(("paused_by", "after"), [(None, EndpointState.OPEN), ("ada", EndpointState.PAUSED)])
+def test_another_address_opens_what_has_given_itself_up(
+    engine: Engine, paused_by: str | None, after: EndpointState
+) -> None:
+    configure(engine, shop="https://shop.example")
+    with engine.begin() as connection:
+        endpoints.save(connection, "shop", {"state": EndpointState.PAUSED, "paused_by": paused_by})
+    configure(engine, shop="https://shop.example")
+    assert state(engine, "shop") == EndpointState.PAUSED
+    configure(engine, shop="https://new.example")
+    assert state(engine, "shop") == after
+
+
+def test_a_process_notes_its_endpoints_before_its_first_task(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ROUTES.told, "@give", give)
+    monkeypatch.setenv("NOTIFY_URL", "https://shop.example")
+    monkeypatch.setenv("NOTIFY_SECRET", SECRET)
+    configured = create_app(Settings.load())
+    configured.conf.broker_transport_options = app.conf.broker_transport_options
+    engine = app.collaborators.engine
+    payment_ids = take_in(engine, delivery("a"))
+    configured.loader.import_default_modules()
+    try:
+        configured.tasks[FULFILMENT_TASK](sorted(payment_ids))
+        assert wait_until(lambda: rings(app), what="the bell rings") == [["@give", "default"]]
+    finally:
+        configured.collaborators.engine.dispose()
+        configured.close()
+    with engine.connect() as connection:
+        query = select(notifications.c.endpoint, notifications.c.version)
+        assert sorted(map(tuple, connection.execute(query))) == [("@give", 1), ("default", 1)]
+
+
+def test_threads_that_come_at_once_prepare_their_process_once(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[Collaborators] = []
+
+    def prepare(own: Collaborators) -> None:
+        configure(own.engine, shop="https://shop.example")
+        prepared.append(own)
+
+    monkeypatch.setattr("tasks.celery.PREPARATIONS", [prepare])
+    with ThreadPoolExecutor(8) as threads:
+        given = [threads.submit(app.prepare) for _ in range(8)]
+    assert len(prepared) == 1
+    assert {id(each.result()) for each in given} == {id(prepared[0])}
+
+
+def test_a_sweep_rings_for_what_is_due(app: Application) -> None:
+    engine = app.collaborators.engine
+    configure(engine, crm="https://crm.example", paused="https://x.example", shop="https://shop.example")
+    run(engine, take_in(engine, delivery("a")))
+    with engine.begin() as connection:
+        endpoints.save(connection, "paused", {"state": EndpointState.PAUSED})
+        connection.execute(
+            update(notifications).where(notifications.c.endpoint == "crm").values(due_at=NOW + timedelta(99))
+        )
+    announce(app, engine)
+    assert rings(app) == [["shop"]]
+
+
+def test_a_sweep_releases_what_was_missed(app: Application) -> None:
+    engine = app.collaborators.engine
+    configure(engine, shop="https://shop.example")
+    run(engine, take_in(engine, delivery("a")))
+    with engine.begin() as connection:
+        connection.execute(update(notifications).values(due_at=None))
+    mend(app, engine)
+    assert rings(app) == [["shop"]]
+
+
+def test_a_sweep_tells_what_the_former_release_has_written(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ROUTES.told, "@give", give)
+    engine = app.collaborators.engine
+    run(engine, take_in(engine, delivery("a")))
+    with engine.begin() as connection:
+        connection.execute(delete(notifications))
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("DROP TRIGGER ledger_entries_refuse_renumber"))
+        else:
+            connection.execute(text("SET LOCAL coinflow.lifted = 'ledger_entries'"))
+        connection.execute(text("UPDATE ledger_entries SET version = NULL"))
+        connection.execute(text("UPDATE payments SET version = 0"))
+    sweep(app)
+    assert rings(app) == [["@give"]]
+
+
+def test_five_days_without_a_success_are_told_of_once_an_hour(app: Application) -> None:
+    engine = app.collaborators.engine
+    configure(engine, shop="https://shop.example", quiet="https://quiet.example")
+    now = datetime.now(UTC)
+    with engine.begin() as connection:
+        endpoints.save(connection, "shop", {"last_success_at": now - SILENCE, "last_failure_at": now})
+    with structlog.testing.capture_logs() as said:
+        announce(app, engine)
+        announce(app, engine)
+    silent = [line["endpoint"] for line in said if line["event"] == "endpoint.silent"]
+    assert silent == ["shop"]
+    with engine.begin() as connection:
+        connection.execute(delete(sweeps))
+        endpoints.save(connection, "shop", {"last_success_at": now})
+    with structlog.testing.capture_logs() as said:
+        announce(app, engine)
+    assert [line for line in said if line["event"] == "endpoint.silent"] == []

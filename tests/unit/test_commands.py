@@ -1,0 +1,40 @@
+"""What the command line answers to what it does not know."""
+
+import tomllib
+
+import pytest
+from click.testing import CliRunner
+
+from tasks.cli import main
+from tests.stack import ROOT
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [("evnts list", "'events'"), ("payments sow", "'show'"), ("find x --sinse y", "'--since'")],
+)
+def test_a_misspelt_word_is_answered_with_what_looks_like_it(words: str, meant: str) -> None:
+    done = CliRunner().invoke(main, words.split())
+    assert done.exit_code == 2
+    assert "Did you mean" in done.output
+    assert meant in done.output
+
+
+def test_the_version_is_the_projects() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert CliRunner().invoke(main, ["--version"]).output == f"coinflowctl {version}\n"
+
+
+@pytest.mark.parametrize("words", [["find", "a\udcff"], ["trigger", "Settled", "--url", "http://[::1"]])
+def test_what_cannot_be_meant_is_answered_without_a_traceback(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "key")
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code in {1, 2}
+    assert isinstance(done.exception, SystemExit)
+
+
+def test_an_age_beyond_the_calendar_is_no_age() -> None:
+    done = CliRunner().invoke(main, ["prune", "--older-than", "999999d"])
+    assert (done.exit_code, "is no number of days" in done.output) == (2, True)
