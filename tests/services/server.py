@@ -54,7 +54,7 @@ async def stop_listening(server: asyncio.Server) -> None:
     """Close a server when nothing is being accepted: asyncio would leave that open, and say so much later."""
     for each in server.sockets:
         asyncio.get_running_loop().remove_reader(each.fileno())
-    # What was accepted gets its transport, is made known to its protocol, and to ours: a turn of the loop each.
+    # What was accepted gets its transport, then its protocol, then ours hears of it: a turn of the loop each.
     for _ in range(3):
         await asyncio.sleep(0)
     server.close()
