@@ -105,7 +105,7 @@ def test_a_purchase_is_in_the_players_hand_within_seconds(told: Told) -> None:
     buy(told.market.stack, "zoe")
     # Whatever becomes of the server that is away. A fraction of one is enough where nothing else is done.
     has = partial(told.has, "zoe", {"sword": 1})
-    wait_until(has, seconds=5, what="it is there", log=told.market.logs)
+    wait_until(has, seconds=20, what="it is there", log=told.market.logs)
 
 
 @pytest.mark.parametrize("name", STORIES)

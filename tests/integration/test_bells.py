@@ -61,7 +61,7 @@ def test_nobody_waits_for_a_bell(app: Application, tmp_path: Path) -> None:
         began = time.monotonic()
         for _ in range(20):
             ring_soon(app, ["shop"])
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2
     wait_until(lambda: ["shop"] in rung(app), what="it is heard once the broker is back")
 
 

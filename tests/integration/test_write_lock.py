@@ -50,7 +50,7 @@ def seconds_until_taken(path: Path) -> float:
 
 def test_the_lock_is_taken_soon_after_it_is_free(tmp_path: Path) -> None:
     # Of several, for the machine may be busy.
-    assert min(seconds_until_taken(tmp_path / "file") for _ in range(5)) < 0.03
+    assert min(seconds_until_taken(tmp_path / "file") for _ in range(5)) < 0.06
 
 
 def test_it_is_waited_for_as_long_as_the_connection_says_and_no_longer(tmp_path: Path) -> None:
