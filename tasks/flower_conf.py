@@ -29,6 +29,8 @@ getLogger("flower.command").setLevel(WARNING)
 _names = _settings.names()
 #: Flower's option `--address`.
 address = _settings.flower_address
+#: Its option `--tasks_columns`, with the result besides, which alone says that a payment was refused.
+tasks_columns = "name,uuid,state,result,received,runtime,worker"
 
 
 class _UnknownName(ErrorHandler):

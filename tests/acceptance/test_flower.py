@@ -223,6 +223,8 @@ def test_its_pages_work(flower: Flower) -> None:
         status, body = flower.ask(page)
         assert status == 200, page
         assert "guest:guest" not in body, page
+        # Where a refused payment shows.
+        assert ('data-column="result"' in body) == (page == "/tasks"), page
     asked = {"draw": 1, "start": 0, "length": 10, "order[0][column]": 0, "columns[0][data]": "name"}
     status, table = flower.ask("/tasks/datatable", "POST", urlencode(asked).encode())
     assert status == 200
