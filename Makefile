@@ -68,7 +68,7 @@ chaos: .venv/developed ## Break everything, on servers of its own, and count wha
 	python -m tests.chaos $(CHAOS)
 
 # Whether the reference names every setting, command, metric, answer and event type.
-REFERENCE = $(addprefix tests/unit/test_,reference_docs.py command_docs.py event_type_docs.py payload_docs.py)
+REFERENCE = $(addprefix tests/unit/test_,reference_docs.py command_docs.py event_type_docs.py connect_docs.py payload_docs.py)
 # Passwords of examples and of servers that only tests start are no secrets; hashes are not scanned.
 lint: .venv/developed ## Check style, types and the boundaries between modules, and look for secrets
 	ruff check
