@@ -1,9 +1,10 @@
-"""docs/how-to/prices.md: each `webhookInfo` costs and grants what the page says, by the list above it."""
+"""How-to pages on selling: each `webhookInfo` costs and grants what is said, by the list above it."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +17,11 @@ from tasks.payments.price_list import read_price_list
 from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import checkout_price
 from tasks.payments.settlement import Settlement, settle
+from tests.documents import name_of
 from tests.rules import NOW, read, terms
 from tests.stack import ROOT
 
-PAGE = ROOT / "docs" / "how-to" / "prices.md"
+PRICES, REACT = (ROOT / "docs" / "how-to" / name for name in ("prices.md", "sell-from-react.md"))
 _AMOUNT = re.compile(r"(\d+) cents ([A-Z]{3})")
 
 
@@ -59,8 +61,8 @@ class Example:
         return settle(Payment("pay", [read(packet)]), terms(self.prices), taken=lambda _: 0)
 
 
-def examples() -> Iterator[Example]:
-    text, prices = PAGE.read_text(), None
+def examples(page: Path) -> Iterator[Example]:
+    text, prices = page.read_text(), None
     for found in re.finditer(
         r"^```(toml|json)\n(.*?)^```\n\n(?=(.*?)(?:\n\n|\Z))", text, re.DOTALL | re.MULTILINE
     ):
@@ -72,12 +74,12 @@ def examples() -> Iterator[Example]:
             yield Example(prices, json.loads(block), " ".join(after.split()))
 
 
-EXAMPLES = list(examples())
+EXAMPLES = {page: list(examples(page)) for page in (PRICES, REACT)}
 
 
 def saying(word: str) -> pytest.MarkDecorator:
     """Parametrize a test with the examples whose sentence has the word; there must be one."""
-    chosen = [each for each in EXAMPLES if word in each.told]
+    chosen = [each for page in EXAMPLES.values() for each in page if word in each.told]
     assert chosen, word
     return pytest.mark.parametrize("example", chosen, ids=lambda each: json.dumps(each.info)[:60])
 
@@ -86,12 +88,13 @@ def units(settlement: Settlement) -> Mapping[str, int]:
     return {item: grant.quantity for item, grant in settlement.due.items()}
 
 
-def test_every_list_has_an_example_and_every_example_a_sentence_that_is_checked() -> None:
-    text = PAGE.read_text()
-    assert len(EXAMPLES) == text.count("```json\n")
-    assert len({id(each.prices) for each in EXAMPLES}) == text.count("```toml\n")
+@pytest.mark.parametrize("page", EXAMPLES, ids=name_of)
+def test_every_list_has_an_example_and_every_example_a_sentence_that_is_checked(page: Path) -> None:
+    text, found = page.read_text(), EXAMPLES[page]
+    assert len(found) == text.count("```json\n")
+    assert len({id(each.prices) for each in found}) == text.count("```toml\n")
     checked = r"It (costs|is refused|takes any amount|is `filtered`)|Beside the plan"
-    assert [each.told for each in EXAMPLES if not re.match(checked, each.told)] == []
+    assert [each.told for each in found if not re.match(checked, each.told)] == []
 
 
 @saying("It costs")
