@@ -21,8 +21,11 @@ from tests.stack import ROOT, procfile
 from tests.variables import ALL
 
 KINDS = {"tutorial", "how-to", "reference", "explanation"}
-#: Pages that a test follows on a machine or an image of its own: `make test-deployments`.
-FOLLOWED = {ROOT / "docs" / "how-to" / name for name in ("deploy-systemd.md", "deploy-container.md")}
+#: Pages whose commands a test types as they stand: two by `make test-deployments`, one in `test_backups.py`.
+FOLLOWED = {
+    ROOT / "docs" / "how-to" / name
+    for name in ("deploy-systemd.md", "deploy-container.md", "back-up-and-restore.md")
+}
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 

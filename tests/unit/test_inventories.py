@@ -1,6 +1,8 @@
 """Whatever order and copies notifications come in, an inventory tells the newest version of each payment."""
 
 import json
+import os
+import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 from examples.game_server.server import get_app
 from tasks.sink.inventory import Held, Inventory
 from tasks.sink.notification import Change
+from tests.documents import blocks
 from tests.notifications import Notification, headers, held, history, new_secret
+from tests.stack import ROOT
 
 SECRET = new_secret()
 WALLETS = ("alice", "bob")
@@ -59,12 +63,29 @@ def game_server() -> Iterator[TestClient]:
         yield TestClient(get_app())
 
 
+def tell(client: TestClient, *told: Notification) -> None:
+    for notification in told:
+        body = json.dumps(notification)
+        sent = headers(SECRET, body)
+        assert client.simulate_post("/notifications", body=body, headers=sent).status_code == 204
+
+
 @given(arrivals())
 def test_the_game_server_tells_the_newest_version_of_what_came(told: list[Notification]) -> None:
     with game_server() as client:
-        for notification in told:
-            body = json.dumps(notification)
-            sent = headers(SECRET, body)
-            assert client.simulate_post("/notifications", body=body, headers=sent).status_code == 204
+        tell(client, *told)
         wallets = {wallet: client.simulate_get(f"/inventory/{wallet}").json for wallet in WALLETS}
     assert {wallet: items for wallet, items in wallets.items() if items} == held(told)
+
+
+def test_what_a_restored_ledger_says_replaces_what_the_lost_one_said() -> None:
+    page = blocks(ROOT / "docs" / "how-to" / "back-up-and-restore.md")
+    (forget,) = (block.text for block in page if block.language == "sql")
+    restored, lost = history("pay-1", {("alice", "sword"): 1}, {})
+    with game_server() as client, closing(sqlite3.connect(os.environ["INVENTORY"])) as inventory:
+        tell(client, restored, lost, restored)
+        assert client.simulate_get("/inventory/alice").json == {}
+        with inventory:
+            inventory.execute(forget)
+        tell(client, restored)
+        assert client.simulate_get("/inventory/alice").json == {"sword": 1}
