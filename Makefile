@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-servers test-poolers fuzz bench bench-memory bench-lock flames chaos lint audit lock clean
+.PHONY: help run test coverage test-servers test-poolers fuzz bench bench-memory bench-lock flames chaos pictures lint audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,9 @@ flames: .venv/developed ## Draw where receiver and worker spend their time
 
 chaos: .venv/developed ## Break everything, on servers of its own, and count what was lost; an hour
 	python -m tests.chaos $(CHAOS)
+
+pictures: .venv/developed ## Draw the docs' pictures of Flower anew; needs Chromium
+	python -m tests.pictures
 
 # Whether the reference names every setting, command, metric, answer and event type.
 REFERENCE = $(addprefix tests/unit/test_,reference_docs.py command_docs.py event_type_docs.py connect_docs.py payload_docs.py)

@@ -91,6 +91,24 @@ def test_every_path_is_there(page: Path) -> None:
             assert list(ROOT.glob(code)), code
 
 
+def pictures(page: Path) -> dict[Path, str]:
+    """Return the pictures that a page shows, with their texts for whoever does not see them."""
+    shown = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", prose(page))
+    return {(page.parent / target).resolve(): " ".join(text.split()) for text, target in shown}
+
+
+@each_page
+def test_every_picture_is_small_and_told_in_words(page: Path) -> None:
+    for picture, text in pictures(page).items():
+        assert picture.stat().st_size < 150_000, picture
+        assert len(text.split()) >= 10, picture
+
+
+def test_every_picture_is_shown() -> None:
+    shown = {picture for page in PAGES for picture in pictures(page)}
+    assert shown == {*(ROOT / "docs" / "pictures").iterdir()}
+
+
 @cache
 def defined_tests() -> set[str]:
     """Return the names of all test functions."""
