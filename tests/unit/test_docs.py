@@ -106,7 +106,7 @@ def test_every_picture_is_small_and_told_in_words(page: Path) -> None:
 
 def test_every_picture_is_shown() -> None:
     shown = {picture for page in PAGES for picture in pictures(page)}
-    assert shown == {*(ROOT / "docs" / "pictures").iterdir()}
+    assert shown >= {*(ROOT / "docs" / "pictures").iterdir()}
 
 
 @cache
