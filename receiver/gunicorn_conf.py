@@ -13,6 +13,9 @@ _settings.configure_logs()
 class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
     """Leaves format and destination to the root logger, as every other library does."""
 
+    #: Our own lines say more. gunicorn would work it out for each request, for it does so in its own `setup`.
+    access_log_enabled = False
+
     def setup(self, _cfg: object) -> None:
         """Let gunicorn's lines through at the root's level."""
         self.error_log.propagate = True
