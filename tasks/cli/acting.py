@@ -12,13 +12,15 @@ from tasks.store.actions import Operator
 _Command = Callable[..., None]
 
 
-def _acting(reason: str, *, required: bool) -> Callable[[_Command], _Command]:
+def _acting(*, required: bool) -> Callable[[_Command], _Command]:
     def options(command: _Command) -> _Command:
         @click.option(
             "--as", "who", metavar="NAME", help="Who does it; the user of this machine unless given."
         )
+        # What it was called where it may be left out: scripts say so.
+        @click.option("--why", "why", hidden=True)
         @click.option(
-            reason,
+            "--reason",
             "why",
             metavar="TEXT",
             required=required,
@@ -34,9 +36,9 @@ def _acting(reason: str, *, required: bool) -> Callable[[_Command], _Command]:
 
 
 #: Gives a command the options that name its `Operator`, which it is passed as `by`.
-operator_options = _acting("--why", required=False)
+operator_options = _acting(required=False)
 #: The same, for a command that nobody should give without a reason.
-reason_options = _acting("--reason", required=True)
+reason_options = _acting(required=True)
 
 
 def _user() -> str:

@@ -67,7 +67,7 @@ def test_apply_tells_who_did_it_and_why(path: Path) -> None:
     first = read("apply", "--as", "alice")["price_list"]
     assert first["accepted_by"] == "alice"
     write(path, sword=600)
-    second = read("apply", "--as", "bob", "--why", "dearer steel")["price_list"]
+    second = read("apply", "--as", "bob", "--reason", "dearer steel")["price_list"]
     listed = commands.read("actions", "list")
     assert [(each["who"], each["what"], each["why"]) for each in listed] == [
         ("alice", "apply", None),

@@ -138,7 +138,7 @@ def test_what_was_done_is_neither_changed_nor_forgotten(engine: Engine, letter: 
 def test_the_command_line_says_who_and_why(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CATALOG_PATH", str(ROOT / "catalog.toml"))
     monkeypatch.setenv("LOGNAME", "grace")
-    for payment_id, options in (("one", ["--as", "ada", "--why", "by phone"]), ("two", [])):
+    for payment_id, options in (("one", ["--as", "ada", "--reason", "by phone"]), ("two", [])):
         take_in(engine, delivery(payment_id, event_type=PAYIN))
         run(engine, [payment_id])
         assert ctl("payments", "match", payment_id, "--item", "sword", *options).exit_code == 0

@@ -76,7 +76,7 @@ def told(engine: Engine, endpoint: str = "shop") -> list[tuple[str, int]]:
 def test_one_is_told_again_as_it_was(shop: Engine) -> None:
     number = rows(shop)[0].id
     before = read("notifications", "show", str(number))
-    assert resend(str(number), "--as", "ada", "--why", "a bug of ours") == 1
+    assert resend(str(number), "--as", "ada", "--reason", "a bug of ours") == 1
     assert states(shop) == ["pending", "done"]
     after = read("notifications", "show", f"n{number}")
     assert (after["webhook_id"], after["body"]) == (before["webhook_id"], before["body"])

@@ -1,12 +1,11 @@
 """`python -m tests.unit.test_command_docs` writes docs/reference/coinflowctl.md from the commands' help."""
 
 import inspect
-from collections.abc import Iterator
 from typing import TypeGuard
 
 import click
 
-from tasks.cli import main
+from tests.commands import described
 from tests.stack import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "coinflowctl.md"
@@ -33,18 +32,7 @@ Where `coinflowctl` is on the path, the shell completes its words. Put the line 
 
 def page() -> str:
     """Return what the page must be."""
-    return HEAD + "".join(section(names, command) for names, command in described(main, ()))
-
-
-def described(group: click.Group, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield every command under its names, each group before its own."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command
-        yield (*names, name), command
-        if isinstance(command, click.Group):
-            yield from described(command, (*names, name))
+    return HEAD + "".join(section(names, command) for names, command in described())
 
 
 def section(names: tuple[str, ...], command: click.Command) -> str:
@@ -52,7 +40,7 @@ def section(names: tuple[str, ...], command: click.Command) -> str:
     taken = [each.make_metavar(click.Context(command)) for each in command.params if not is_option(each)]
     title = " ".join(["coinflowctl", *names, *taken])
     text = f"\n{'#' * (len(names) + 1)} `{title}`\n\n{inspect.cleandoc(command.help or '')}\n"
-    if options := [row(each) for each in command.params if is_option(each)]:
+    if options := [row(each) for each in command.params if is_option(each) and not each.hidden]:
         text += "\n| option | meaning |\n| --- | --- |\n" + "".join(options)
     return text
 

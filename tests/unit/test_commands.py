@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tasks.cli import main
+from tests.commands import parsed
 from tests.stack import ROOT
 
 
@@ -38,3 +39,10 @@ def test_what_cannot_be_meant_is_answered_without_a_traceback(
 def test_an_age_beyond_the_calendar_is_no_age() -> None:
     done = CliRunner().invoke(main, ["prune", "--older-than", "999999d"])
     assert (done.exit_code, "is no number of days" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("words", ["payments resolve pay --done", "events reread"])
+def test_a_reason_is_taken_by_its_former_name_too(words: str) -> None:
+    for name in ("--reason", "--why"):
+        assert parsed(*words.split(), name, "by phone").params["why"] == "by phone"
+    assert "--why" not in CliRunner().invoke(main, [*words.split(), "--help"]).output
