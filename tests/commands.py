@@ -1,6 +1,7 @@
-"""The command line as a tree, and words as its commands read them."""
+"""The command line as a tree, its examples, and words as its commands read them."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -31,3 +32,14 @@ def described(
         yield (*names, name), command
         if isinstance(command, click.Group):
             yield from described(command, (*names, name))
+
+
+def examples_of(command: click.Command) -> Sequence[str]:
+    """Return the lines that a command's help shows as examples."""
+    lines = map(str.strip, (command.epilog or "").splitlines())
+    return [line for line in lines if line.startswith("coinflowctl ")]
+
+
+def words_of(line: str) -> Sequence[str]:
+    """Return what a line says to `coinflowctl`; where its output goes is the shell's."""
+    return shlex.split(line.partition(" > ")[0])[1:]

@@ -2,6 +2,7 @@
 
 import click
 
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.store.views.actions import list_actions as newest
@@ -12,6 +13,7 @@ def actions() -> None:
     """Read who replayed, discarded and resolved what, and why."""
 
 
+@examples("actions list --limit 20")
 @actions.command(name="list")
 @limit_option
 @json_option

@@ -11,6 +11,7 @@ from tasks.cli.acting import operator_options
 from tasks.cli.cart_option import CartCommand, cart_options, typed_lines
 from tasks.cli.catalog_documents import identity, item_changes, meaning, term_changes
 from tasks.cli.catalog_tables import print_changes, print_list, warn_of_any
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json, print_table, say
 from tasks.errors import PermanentError
@@ -32,6 +33,7 @@ def catalog() -> None:
     """Read the price list in force and what it asks for; put the one of CATALOG_PATH in force."""
 
 
+@examples('catalog apply --reason "dearer steel"')
 @catalog.command(name="apply")
 @operator_options
 @json_option
@@ -63,6 +65,7 @@ def apply_file(*, by: Operator, as_json: bool) -> None:
         warn_of_any(accepted.prices)
 
 
+@examples("catalog show")
 @catalog.command()
 @json_option
 def show(*, as_json: bool) -> None:
@@ -101,6 +104,7 @@ def show(*, as_json: bool) -> None:
         raise click.ClickException(f"{fault.told_of(path)}\nThe last good list stays in force.")
 
 
+@examples("catalog check catalog.toml")
 @catalog.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
@@ -131,6 +135,7 @@ def check(file: Path, *, as_json: bool) -> None:
     warn_of_any(prices)
 
 
+@examples("catalog price --item sword --quantity 2 --item shield")
 @catalog.command(cls=CartCommand)
 @cart_options
 @click.option("--coupon", help="What `webhookInfo.coupon` claims.")

@@ -22,6 +22,7 @@ from tasks.cli.broker_letters import (
     story,
     summary,
 )
+from tasks.cli.examples import examples
 from tasks.cli.letter_changes import (
     State,
     discard_letters,
@@ -54,6 +55,7 @@ def dead_letters() -> None:
     """Read, replay and discard what failed for good."""
 
 
+@examples("dead-letters list --error PriceMismatch")
 @dead_letters.command(name="list")
 @filter_options
 @click.option(
@@ -80,6 +82,7 @@ def list_letters(*, state: str | None, as_json: bool, **options: Any) -> None:
         print_table("Dead letters", listed, of=Letter)
 
 
+@examples("dead-letters show 1")
 @dead_letters.command()
 @click.argument("letter_id", metavar="ID")
 @json_option
@@ -109,6 +112,10 @@ def show(letter_id: str, *, as_json: bool) -> None:
         say_lines("\n".join([*map(str, told.events), told.body]))
 
 
+@examples(
+    "dead-letters replay --error PriceMismatch --dry-run",
+    'dead-letters replay 1 --reason "the price list is mended"',
+)
 @dead_letters.command()
 @choice_options("replayed")
 @operator_options
@@ -148,6 +155,7 @@ def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: 
         _preview("Would be replayed", chosen.letters, chosen)
 
 
+@examples('dead-letters discard 1 --yes --reason "the buyer was paid back"')
 @dead_letters.command()
 @choice_options("discarded")
 @operator_options

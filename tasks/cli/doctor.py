@@ -7,6 +7,7 @@ import click
 
 from celeryconfig import Environment
 from receiver.settings import Settings as ReceiverSettings
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json, say
 from tasks.doctor import broker, certificates, database, price_list_file
@@ -15,6 +16,7 @@ from tasks.doctor.rounds import examine_all
 from tasks.settings import FlowerSettings, Settings
 
 
+@examples("doctor")
 @click.command()
 @json_option
 def doctor(*, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import click
 from sqlalchemy import Connection, RowMapping
 
 from tasks.cli.acting import operator_options
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json, print_table, say
 from tasks.cli.ringing import ring_for_what_is_due
@@ -26,6 +27,7 @@ def endpoints() -> None:
     """Read how the merchant's servers and functions fare that are told of changes; pause and resume them."""
 
 
+@examples("endpoints list")
 @endpoints.command(name="list")
 @json_option
 def list_endpoints(*, as_json: bool) -> None:
@@ -47,6 +49,7 @@ def _in_words(line: EndpointLine) -> dict[str, Any]:
     return {**asdict(line), **counts}
 
 
+@examples('endpoints pause default --reason "its database moves"')
 @endpoints.command()
 @click.argument("name")
 @operator_options
@@ -67,6 +70,7 @@ def pause(name: str, *, by: Operator, as_json: bool) -> None:
         say(f"{name} is paused; `coinflowctl endpoints resume {name}` ends that. {line.in_flight} in flight.")
 
 
+@examples('endpoints resume default --reason "it has moved"')
 @endpoints.command()
 @click.argument("name")
 @operator_options

@@ -3,6 +3,7 @@
 import click
 
 from tasks.cli.acting import reason_options
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json, say
 from tasks.coinflow.fields import without_merchant
@@ -11,6 +12,7 @@ from tasks.store.erasure import NotErasable
 from tasks.store.erasure import erase as erase_buyer
 
 
+@examples('erase alice --reason "asked for, ticket 7"')
 @click.command()
 @click.argument("wallet")
 @click.option("--yes", is_flag=True, help="Do not ask.")

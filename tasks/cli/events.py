@@ -7,6 +7,7 @@ import click
 
 from tasks import celery
 from tasks.cli.acting import operator_options
+from tasks.cli.examples import examples
 from tasks.cli.options import WHEN, json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say, transactions
 from tasks.coinflow.event_types import EVENT_TYPES
@@ -22,6 +23,7 @@ def events() -> None:
     """Read the event log."""
 
 
+@examples("events list --wallet alice", "events list --state invalid --since 2026-11-25 --json")
 @events.command(name="list")
 @click.option("--type", "event_type", help="Only events of this type.")
 @click.option("--payment-id", help="Only events of this payment.")
@@ -47,6 +49,7 @@ def list_events(*, as_json: bool, **options: Any) -> None:
         print_table("Events", listed)
 
 
+@examples("events show 1")
 @events.command()
 @click.argument("event_id", type=click.IntRange(0, LARGEST_ID))
 @json_option
@@ -71,6 +74,7 @@ def show(event_id: int, *, as_json: bool) -> None:
         print_json(story.body)
 
 
+@examples('events reread --reason "upgraded"')
 @events.command()
 @operator_options
 @json_option
@@ -99,6 +103,7 @@ def reread(*, by: Operator, as_json: bool) -> None:
         print_table("Read anew", [counts])
 
 
+@examples("events types")
 @events.command()
 @json_option
 def types(*, as_json: bool) -> None:

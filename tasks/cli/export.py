@@ -2,20 +2,21 @@
 
 import click
 
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json
 from tasks.settings import Settings
 from tasks.store.views.buyers import buyer_of
 
 
+@examples("export alice > alice.json")
 @click.command()
 @click.argument("wallet")
 @json_option
 def export(wallet: str, **_as_json: bool) -> None:
     """Print all that is stored of the buyer WALLET: payments, grants, and what Coinflow sent.
 
-    It is what a buyer gets who asks for it, and JSON in any case. For example,
-    `coinflowctl export alice > alice.json`.
+    It is what a buyer gets who asks for it, and JSON in any case.
     """
     with database() as connection:
         buyer = buyer_of(connection, wallet, Settings.load().default_currency)

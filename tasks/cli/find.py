@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tasks.cli.examples import examples
 from tasks.cli.likely import or_question
 from tasks.cli.options import WHEN, json_option
 from tasks.cli.output import database, print_json, say
@@ -20,6 +21,7 @@ from tasks.store.views.payments import PaymentLine
 _DAYS = 30
 
 
+@examples("find alice", "find alice@example.com --since 2026-11-01")
 @click.command()
 @click.argument("text")
 @click.option("--since", type=WHEN, help="Only payments of which an event came at this time (UTC) or later.")

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from tasks.cli.examples import examples
 from tasks.cli.notification_filter import filter_options, read_filter
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say_lines
@@ -18,6 +19,7 @@ def notifications() -> None:
     """Read what endpoints are told, change by change; tell it again."""
 
 
+@examples("notifications list --endpoint default --state dead")
 @notifications.command(name="list")
 @filter_options
 @limit_option
@@ -36,6 +38,7 @@ def list_notifications(*, limit: int, as_json: bool, **options: Any) -> None:
         print_table("Notifications", listed)
 
 
+@examples("notifications show n1")
 @notifications.command()
 @click.argument("notification_id", metavar="ID")
 @json_option

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tasks.cli.acting import operator_options, reason_options
+from tasks.cli.examples import examples
 from tasks.cli.options import WHEN, json_option, limit_option
 from tasks.cli.output import database, print_json, print_table, say
 from tasks.cli.ringing import ring_for_what_is_due
@@ -32,6 +33,7 @@ def payments() -> None:
     """Read what payments came to; say what became of those that ask for a person."""
 
 
+@examples("payments list --attention", "payments list --wallet alice --cents 500")
 @payments.command(name="list")
 @click.option("--state", type=click.Choice(_STATES), help="Only payments in this state.")
 @click.option(
@@ -61,6 +63,7 @@ def list_payments(*, attention: bool, state: str | None, as_json: bool, **option
         print_table("Payments that ask for a person" if attention else "Payments", listed)
 
 
+@examples("payments show pay-1")
 @payments.command()
 @click.argument("payment_id")
 @json_option
@@ -111,6 +114,7 @@ def _in_words(verdict: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
+@examples('payments match pay-1 --item sword --reason "named by phone"')
 @payments.command()
 @click.argument("payment_id")
 @click.option("--item", required=True, help="What the payment bought, by its name in the price list.")
@@ -146,6 +150,10 @@ def match(
         print_table(f"Payment {payment_id}", held)
 
 
+@examples(
+    'payments resolve pay-1 --item sword --quantity 2 --reason "misspelt at checkout"',
+    'payments resolve pay-1 --accept-price --reason "450 was agreed"',
+)
 @payments.command()
 @click.argument("payment_id")
 @click.option("--item", help="It bought this, by its name in the price list.")

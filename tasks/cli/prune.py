@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tasks.cli.acting import operator_options
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json, say, transactions
 from tasks.store import retention
@@ -31,6 +32,7 @@ class _Age(click.ParamType[timedelta]):
         return timedelta(days=int(found[1]))
 
 
+@examples("prune --older-than 400d --dry-run")
 @click.command()
 @click.option("--older-than", "age", type=_Age(), required=True, help="Events that came so many days ago.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
@@ -41,7 +43,7 @@ def prune(age: timedelta, *, dry_run: bool, by: Operator, as_json: bool) -> None
 
     The ledger, decisions, and what the rules read of an event stay, so a payment is decided as before when a
     late event comes. What still waits for a handler, or could be replayed to one, stays whole.
-    For example, `coinflowctl prune --older-than 400d --dry-run`. EVENT_RETENTION_DAYS does it every hour.
+    EVENT_RETENTION_DAYS does it every hour.
     """
     before = datetime.now(UTC) - age
     counts = Counter(events=0, characters=0)

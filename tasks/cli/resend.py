@@ -10,6 +10,7 @@ import click
 from sqlalchemy import Connection
 
 from tasks.cli.acting import operator_options
+from tasks.cli.examples import examples
 from tasks.cli.notification_filter import filter_options, read_filter
 from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json, print_table, say, transactions
@@ -51,6 +52,10 @@ class _Meant:
     resend: Callable[[], int]
 
 
+@examples(
+    "notifications resend n1",
+    'notifications resend --newest --endpoint default --reason "restored from a backup"',
+)
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "every", is_flag=True, help="All of them.")

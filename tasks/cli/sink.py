@@ -13,6 +13,7 @@ import click
 from standardwebhooks import Webhook
 
 from celeryconfig import split_commas
+from tasks.cli.examples import examples
 from tasks.cli.output import print_table, say
 from tasks.cli.ports import holder
 from tasks.sink.faults import ALL, Fault, Faults
@@ -46,6 +47,7 @@ class _FaultType(click.ParamType[Fault]):
             self.fail(str(error), param, ctx)
 
 
+@examples("sink", "sink --fail 0.3 --how lost --how status:503 --retry-after 5")
 @click.command()
 @click.option(
     "--secret",
@@ -112,8 +114,8 @@ def sink(
     """Run a server that stands in for yours: it verifies, prints and stores what notifications say.
 
     It is for local work. It takes notifications on any path, answers what it holds to `GET /inventory`, and
-    ends on Ctrl-C. For example, `coinflowctl sink --fail 0.3 --how lost --how status:503 --retry-after 5`
-    fails three of ten: some it stores without answering, of others it says that it is busy for five seconds.
+    ends on Ctrl-C. With --fail 0.3 it fails three of ten, as --how says: it may store one without answering,
+    or say of another that it is busy.
     """
     if ways and not share:
         raise click.UsageError("--how says how it fails; say how often, too: --fail 0.3")

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from tasks.cli.examples import examples
 from tasks.cli.options import json_option, limit_option
 from tasks.cli.output import database, print_json, print_table
 from tasks.store.views import subscriptions as views
@@ -14,6 +15,7 @@ def subscriptions() -> None:
     """Read the state of subscriptions; what each cycle bought is a payment."""
 
 
+@examples("subscriptions list --wallet alice")
 @subscriptions.command(name="list")
 @click.option("--wallet", help="Only the subscriptions of this customer.")
 @limit_option

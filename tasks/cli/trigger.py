@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from receiver.settings import Settings as ReceiverSettings
 from tasks.cli.awaiting import outcome
+from tasks.cli.examples import examples
 from tasks.cli.likely import likely
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json, say, say_lines
@@ -23,6 +24,11 @@ from tasks.settings import Settings
 from tasks.worker.price_list_file import read_file
 
 
+@examples(
+    "trigger Settled --item sword --wallet alice --payment-id pay-1 --wait",
+    "trigger Settled --item sword --times 1000 --concurrency 20",
+    "trigger Refund --payment-id pay-1 --set data.status=Pending",
+)
 @click.command()
 @click.argument("event_type")
 @click.option("--item", help="The item that webhookInfo names.")

@@ -2,6 +2,7 @@
 
 import click
 
+from tasks.cli.examples import examples
 from tasks.cli.likely import or_question
 from tasks.cli.options import json_option
 from tasks.cli.output import database, print_json, print_table, say
@@ -14,6 +15,7 @@ def wallets() -> None:
     """Read what buyers hold."""
 
 
+@examples("wallets show alice")
 @wallets.command()
 @click.argument("wallet")
 @json_option

@@ -5,7 +5,7 @@ from typing import TypeGuard
 
 import click
 
-from tests.commands import described
+from tests.commands import described, examples_of
 from tests.stack import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "coinflowctl.md"
@@ -40,6 +40,8 @@ def section(names: tuple[str, ...], command: click.Command) -> str:
     taken = [each.make_metavar(click.Context(command)) for each in command.params if not is_option(each)]
     title = " ".join(["coinflowctl", *names, *taken])
     text = f"\n{'#' * (len(names) + 1)} `{title}`\n\n{inspect.cleandoc(command.help or '')}\n"
+    if lines := examples_of(command):
+        text += "\n".join(["\n```sh", *lines, "```\n"])
     if options := [row(each) for each in command.params if is_option(each) and not each.hidden]:
         text += "\n| option | meaning |\n| --- | --- |\n" + "".join(options)
     return text

@@ -2,11 +2,12 @@
 
 import tomllib
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from tasks.cli import main
-from tests.commands import parsed
+from tests.commands import described, examples_of, parsed, words_of
 from tests.stack import ROOT
 
 
@@ -46,3 +47,19 @@ def test_a_reason_is_taken_by_its_former_name_too(words: str) -> None:
     for name in ("--reason", "--why"):
         assert parsed(*words.split(), name, "by phone").params["why"] == "by phone"
     assert "--why" not in CliRunner().invoke(main, [*words.split(), "--help"]).output
+
+
+def test_every_command_has_examples_that_it_can_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    # They name files of the repository.
+    monkeypatch.chdir(ROOT)
+    for names, command in described():
+        lines = examples_of(command)
+        assert lines or isinstance(command, click.Group), names
+        for words in map(words_of, lines):
+            assert tuple(words[: len(names)]) == names
+            parsed(*words)
+
+
+def test_an_example_stands_at_the_end_of_the_help() -> None:
+    said = CliRunner().invoke(main, ["wallets", "show", "--help"]).output
+    assert said.endswith("\n\n  For example:\n    coinflowctl wallets show alice\n")
