@@ -17,8 +17,16 @@ Heroku `coinflowctl`.
 
 It reads the same [environment](environment.md) as the other processes. Commands print a table, or a document
 with `--json`. Times are UTC unless they name a zone, as `2026-11-25`, `"2026-11-25 10:00:00"`, or ISO 8601.
-The exit code is 0 when the command did what it says, 1 when it could not, and 2 when it was typed wrongly.
 `--help` after any command prints what stands here.
+
+The exit code says how it went:
+
+- `0`: the command did what it says. So did one that found nothing to list, and `doctor` where all that it
+  found is work for a person.
+- `1`: it could not, or could not do all of it; standard error says why, and what to do. Or somebody answered
+  no, or pressed Ctrl-C. Or `trigger` heard another answer than 200, or `doctor` found a FAULT.
+- `2`: it was typed wrongly. There is no such command or option, a value is none, or something is missing.
+  Nothing was done.
 
 Where `coinflowctl` is on the path, the shell completes its words. Put the line of your shell into its file:
 
