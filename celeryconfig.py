@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
-import structlog
 from dotenv import load_dotenv
 from kombu import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
@@ -108,7 +107,9 @@ def application_marks(keys: Iterable[SecretStr]) -> tuple[str, ...]:
 class Environment(BaseSettings):
     """Variables that every process reads; `load` stops the start when any is missing or malformed."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, frozen=True, hide_input_in_errors=True, defer_build=True
+    )
 
     #: Where the process runs; nothing but `development` may use the key of `.env.example`, and only what is
     #: allowed below may use files or Redis.
@@ -175,6 +176,8 @@ class Environment(BaseSettings):
 
     def configure_logs(self) -> None:
         """Write one line per fact to standard output, from our code and from every library alike."""
+        import structlog  # noqa: PLC0415  # it takes as long as many a command, which has no log
+
         shared: list[structlog.types.Processor] = [
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.add_log_level,

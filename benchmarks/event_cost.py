@@ -25,8 +25,9 @@ from tasks.payments.price_list import AcceptedPriceList, read_price_list
 from tasks.payments.pricing import Terms
 from tasks.payments.settlement import settle
 from tasks.payments.story import Statement
-from tasks.store.documents import notes_text, read_verdicts, verdicts_text
 from tasks.store.events import facts_text
+from tasks.store.notes import notes_text
+from tasks.store.verdicts import read_verdicts, verdicts_text
 
 _NOW = datetime(2026, 9, 2, tzinfo=UTC)
 _LIST = """

@@ -13,15 +13,11 @@ from sqlalchemy import Engine
 
 from celeryconfig import APPLICATION_HEADER, WORKERS_QUEUES, application_marks
 from tasks.settings import Settings
-from tasks.store.database import connect
+from tasks.store.database import CONNECTIONS, connect
 from tasks.worker.price_list_watch import PriceListWatch
 from tasks.worker.queues import Queues
 from tasks.worker.shared_memory import share_with_children
 from tasks.worker.shutdown import OrderlyStop, WarmStop
-
-#: How many connections to PostgreSQL a process opens at most: as many as its threads need at once. A child of
-#: a worker has one thread, `notify` one for each endpoint.
-CONNECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)

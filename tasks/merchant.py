@@ -23,8 +23,8 @@ from tasks.coinflow.payloads import (
 )
 from tasks.errors import PermanentError, TransientError
 from tasks.payments.change import GrantChange, GrantLine
-from tasks.payments.grants import GrantStatus
 from tasks.payments.order import Order, OrderLine
+from tasks.payments.states import GrantStatus
 from tasks.pipeline.routing import on, on_grant_change, orders
 
 __all__ = [

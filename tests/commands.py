@@ -11,7 +11,8 @@ from tasks.cli import main
 def parsed(*words: str) -> click.Context:
     """Return the context of the command that is called for. Raises UsageError where it cannot be read."""
     command: click.Command = main
-    context, name, rest = click.Context(main, info_name="coinflowctl"), None, list(words)
+    name: str | None = "coinflowctl"
+    context, rest = click.Context(main, info_name=name), list(words)
     while isinstance(command, click.Group):
         name, found, rest = command.resolve_command(context, rest)
         assert found

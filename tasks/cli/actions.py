@@ -2,9 +2,10 @@
 
 import click
 
+from tasks.cli.database import database
 from tasks.cli.examples import examples
 from tasks.cli.options import json_option, limit_option
-from tasks.cli.output import database, print_json, print_table
+from tasks.cli.output import print_json, print_table
 from tasks.store.views.actions import list_actions as newest
 
 

@@ -4,7 +4,7 @@ import time
 
 from sqlalchemy import Connection
 
-from tasks.cli.output import transactions
+from tasks.cli.database import transactions
 from tasks.coinflow.event import read_packet
 from tasks.settings import Settings
 from tasks.store.views.conclusion import Conclusion, conclude

@@ -10,8 +10,9 @@ import click
 from kombu import Producer
 
 from celeryconfig import SWEEP_TASK
-from tasks.celery import app
-from tasks.cli.output import say, transactions
+from tasks.cli.celery_app import celery_app
+from tasks.cli.database import transactions
+from tasks.cli.output import say
 from tasks.store.actions import Operator
 from tasks.store.operations import announce
 from tasks.store.states import ActionKind, RunState
@@ -70,7 +71,7 @@ def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
     producer = None
     with ExitStack() as stack:
         try:
-            held, producer = stack.enter_context(dead_messages(app))
+            held, producer = stack.enter_context(dead_messages(celery_app()))
         except Exception as error:
             if kind(error) is not Kind.TRANSIENT:
                 raise

@@ -1,68 +1,34 @@
 """`coinflowctl catalog`: the price list in force, what puts another one in force, and what it asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from tasks.cli.acting import operator_options
 from tasks.cli.cart_option import CartCommand, cart_options, typed_lines
-from tasks.cli.catalog_documents import identity, item_changes, meaning, term_changes
-from tasks.cli.catalog_tables import print_changes, print_list, warn_of_any
+from tasks.cli.catalog_changes import NO_CHANGES, changes_to, print_changes_to
+from tasks.cli.catalog_documents import identity, meaning
+from tasks.cli.catalog_tables import print_list, warn_of_any
+from tasks.cli.database import database
 from tasks.cli.examples import examples
+from tasks.cli.lazy_group import LazyGroup
 from tasks.cli.options import json_option
-from tasks.cli.output import database, print_json, print_table, say
+from tasks.cli.output import print_json, print_table, say
 from tasks.errors import PermanentError
-from tasks.payments.price_changes import price_changes
 from tasks.payments.price_list import AcceptedPriceList, PriceListError, read_price_list
 from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import checkout_price
 from tasks.settings import Settings
-from tasks.store import operations
-from tasks.store.actions import Operator
 from tasks.store.price_lists import newest
 from tasks.worker.price_list_file import read_file
 
 _NO_LIST = "No price list was ever accepted; `coinflowctl catalog apply` accepts the first."
 
 
-@click.group()
+@click.group(cls=LazyGroup, elsewhere={"apply": "applying"})
 def catalog() -> None:
     """Read the price list in force and what it asks for; put the one of CATALOG_PATH in force."""
-
-
-@examples('catalog apply --reason "dearer steel"')
-@catalog.command(name="apply")
-@operator_options
-@json_option
-def apply_file(*, by: Operator, as_json: bool) -> None:
-    """Put the price list of CATALOG_PATH in force, if it can be read; say what changes."""
-    path = Settings.load().catalog_path
-    try:
-        content = read_file(path)
-        with database() as connection:
-            before, accepted = operations.apply_price_list(connection, by, content)
-    except PriceListError as error:
-        raise click.ClickException(f"{error.told_of(path)}\nNothing was changed.") from None
-    changes = _changes(before, accepted.prices) if accepted else _NO_CHANGES
-    if as_json:
-        print_json(
-            {
-                "file": str(path),
-                "accepted": accepted is not None,
-                "price_list": identity(accepted or before),
-                **changes,
-            }
-        )
-    elif accepted is None:
-        say(f"{path} is in force already: {before}")
-    else:
-        say(f"{path} is in force now: {accepted}")
-        _print_changes("Changes", before, accepted.prices)
-    if accepted:
-        warn_of_any(accepted.prices)
 
 
 @examples("catalog show")
@@ -82,7 +48,7 @@ def show(*, as_json: bool) -> None:
         file = read_price_list(read_file(path))
     except PriceListError as error:
         fault = error
-    changes = _changes(in_force, file) if file else _NO_CHANGES
+    changes = changes_to(in_force, file) if file else NO_CHANGES
     if as_json:
         print_json(
             {
@@ -97,7 +63,7 @@ def show(*, as_json: bool) -> None:
         _print_in_force(in_force)
         if file and any(changes.values()):
             say(f"{path} is another list, which `coinflowctl catalog apply` puts in force.")
-            _print_changes("It would change", in_force, file)
+            print_changes_to("It would change", in_force, file)
     if in_force:
         warn_of_any(in_force.prices)
     if fault:
@@ -121,7 +87,8 @@ def check(file: Path, *, as_json: bool) -> None:
         raise click.ClickException(error.told_of(file)) from None
     in_force, reason = _known_in_force()
     if as_json:
-        told = _NOT_KNOWN if reason else _changes(in_force, prices)
+        unknown: Mapping[str, object] = dict.fromkeys(NO_CHANGES)
+        told = unknown if reason else changes_to(in_force, prices)
         print_json({"file": str(file), "fault": None, **meaning(prices), **told})
     else:
         say(
@@ -131,7 +98,7 @@ def check(file: Path, *, as_json: bool) -> None:
         if reason:
             say(f"What it would change is unknown. {reason}")
         else:
-            _print_changes("It would change", in_force, prices)
+            print_changes_to("It would change", in_force, prices)
     warn_of_any(prices)
 
 
@@ -185,23 +152,6 @@ def _priced(
         each = checkout_price(prices, [(name, count)], claimed, currency, now)
         rows.append({"item": name, "quantity": count, "cents": each, "coupon": claimed})
     return cents, rows
-
-
-_NO_CHANGES: dict[str, list[Any]] = {"changes": [], "other_changes": []}
-_NOT_KNOWN: dict[str, None] = dict.fromkeys(_NO_CHANGES)
-
-
-def _changes(before: AcceptedPriceList | None, after: PriceList) -> dict[str, list[dict[str, Any]]]:
-    former = before.prices if before else None
-    return {
-        "changes": item_changes(price_changes(former, after)),
-        "other_changes": term_changes(former, after),
-    }
-
-
-def _print_changes(title: str, before: AcceptedPriceList | None, after: PriceList) -> None:
-    former = before.prices if before else None
-    print_changes(title, price_changes(former, after), term_changes(former, after))
 
 
 def _print_in_force(in_force: AcceptedPriceList | None) -> None:

@@ -22,6 +22,7 @@ from tasks.cli.broker_letters import (
     story,
     summary,
 )
+from tasks.cli.database import database
 from tasks.cli.examples import examples
 from tasks.cli.letter_changes import (
     State,
@@ -35,7 +36,7 @@ from tasks.cli.letter_changes import (
 )
 from tasks.cli.letter_filter import Chosen, admits, choice_options, choose, filter_options
 from tasks.cli.options import json_option, limit_option
-from tasks.cli.output import database, print_json, print_table, say, say_lines
+from tasks.cli.output import print_json, print_table, say, say_lines
 from tasks.cli.ringing import ring_for_what_is_due
 from tasks.store.actions import Operator
 from tasks.store.states import RunState

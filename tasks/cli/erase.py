@@ -3,10 +3,11 @@
 import click
 
 from tasks.cli.acting import reason_options
+from tasks.cli.database import database
 from tasks.cli.examples import examples
 from tasks.cli.options import json_option
-from tasks.cli.output import database, print_json, say
-from tasks.coinflow.fields import without_merchant
+from tasks.cli.output import print_json, say
+from tasks.coinflow.spellings import without_merchant
 from tasks.store.actions import Operator
 from tasks.store.erasure import NotErasable
 from tasks.store.erasure import erase as erase_buyer

@@ -2,9 +2,10 @@
 
 import click
 
+from tasks.cli.database import database
 from tasks.cli.examples import examples
 from tasks.cli.options import json_option
-from tasks.cli.output import database, print_json
+from tasks.cli.output import print_json
 from tasks.settings import Settings
 from tasks.store.views.buyers import buyer_of
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from tasks.cli.database import database
 from tasks.cli.examples import examples
 from tasks.cli.likely import or_question
 from tasks.cli.options import WHEN, json_option
-from tasks.cli.output import database, print_json, say
+from tasks.cli.output import print_json, say
 from tasks.cli.whereabouts import last_event, say_whereabouts
 from tasks.settings import Settings
 from tasks.store.views.conclusion import conclude

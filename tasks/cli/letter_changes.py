@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import click
 
-from tasks.celery import app
+from tasks.cli.celery_app import celery_app
+from tasks.cli.database import database
 from tasks.cli.letter_filter import Chosen
-from tasks.cli.output import database, say
+from tasks.cli.output import say
 from tasks.pipeline.dispatch import plan
 from tasks.settings import Settings
 from tasks.store import notification_operations, operations
@@ -100,6 +101,8 @@ def discard_notifications(numbers: Sequence[int], by: Operator) -> dict[str, Not
 def replay_letters(letters: Sequence[Letter], by: Operator) -> int:
     """Replay letters group by group: first the runs are pending, for certain, then they are sent."""
     replayed = 0
+    # First, for the merchant's handlers come with it, and without them a plan gives their runs up.
+    app = celery_app()
     for start, group in _groups(letters):
         with database() as connection:
             event_ids = operations.replay(connection, by, [each.id for each in group])

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from tasks.cli.broker_letters import broker_letters
+from tasks.cli.database import database
 from tasks.cli.options import WHEN
-from tasks.cli.output import database
 from tasks.store.states import NotificationState, RunState
 from tasks.store.views.dead_notifications import DeadNotification, dead_states, list_dead
 from tasks.store.views.letters import Letter, LetterFilter, list_letters

@@ -4,17 +4,18 @@ from typing import Any
 
 import click
 
+from tasks.cli.database import database
 from tasks.cli.examples import examples
+from tasks.cli.lazy_group import LazyGroup
 from tasks.cli.notification_filter import filter_options, read_filter
 from tasks.cli.options import json_option, limit_option
-from tasks.cli.output import database, print_json, print_table, say_lines
-from tasks.cli.resend import resend
+from tasks.cli.output import print_json, print_table, say_lines
 from tasks.settings import Settings
 from tasks.store.views import notifications as views
 from tasks.store.views.notifications import NotificationLine, notification_number
 
 
-@click.group()
+@click.group(cls=LazyGroup, elsewhere={"resend": "resend"})
 def notifications() -> None:
     """Read what endpoints are told, change by change; tell it again."""
 
@@ -57,6 +58,3 @@ def show(notification_id: str, *, as_json: bool) -> None:
     print_table(f"Notification {story.id}, of {story.cause}", [story], of=NotificationLine)
     print_table("History", story.history)
     say_lines(f"webhook-id: {story.webhook_id}\n{story.body}")
-
-
-notifications.add_command(resend)

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from tasks.cli.acting import operator_options
+from tasks.cli.database import transactions
 from tasks.cli.examples import examples
 from tasks.cli.options import json_option
-from tasks.cli.output import print_json, say, transactions
+from tasks.cli.output import print_json, say
 from tasks.store import retention
 from tasks.store.actions import Change, Operator, record
 from tasks.store.states import ActionKind

@@ -10,10 +10,11 @@ import click
 from sqlalchemy import Connection
 
 from tasks.cli.acting import operator_options
+from tasks.cli.database import database, transactions
 from tasks.cli.examples import examples
 from tasks.cli.notification_filter import filter_options, read_filter
 from tasks.cli.options import json_option
-from tasks.cli.output import database, print_json, print_table, say, transactions
+from tasks.cli.output import print_json, print_table, say
 from tasks.cli.ringing import ring_for_what_is_due
 from tasks.store import notification_operations as operations
 from tasks.store.actions import Operator

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
+from tasks.cli.database import database
 from tasks.cli.examples import examples
 from tasks.cli.options import json_option, limit_option
-from tasks.cli.output import database, print_json, print_table
+from tasks.cli.output import print_json, print_table
 from tasks.store.views import subscriptions as views
 
 

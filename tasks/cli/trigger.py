@@ -4,14 +4,11 @@ import json
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from receiver.settings import Settings as ReceiverSettings
-from tasks.cli.awaiting import outcome
 from tasks.cli.examples import examples
 from tasks.cli.likely import likely
 from tasks.cli.options import json_option
@@ -22,6 +19,9 @@ from tasks.coinflow.samples import apply, literal, sample, with_identity
 from tasks.payments.price_list import PriceListError, read_price_list
 from tasks.settings import Settings
 from tasks.worker.price_list_file import read_file
+
+if TYPE_CHECKING:
+    from tasks.store.views.conclusion import Conclusion
 
 
 @examples(
@@ -78,16 +78,9 @@ def trigger(
     body = json.dumps(packet)
     if event_type not in EVENT_TYPES:
         say(f"Coinflow documents no {event_type}.{likely(event_type, EVENT_TYPES)}", err=True)
-    answers: Counter[Answer] = Counter()
-    # The bar goes to standard error and only to a terminal, so that the answers can be piped.
-    console = Console(stderr=True)
-    with (
-        Sender(url, key.encode(), body.encode()) as sender,
-        Progress(console=console, transient=True, disable=times == 1 or not console.is_terminal) as progress,
-    ):
-        answers.update(progress.track(sender.send(times, concurrency), total=times, description=event_type))
+    answers = _send(Sender(url, key.encode(), body.encode()), times, concurrency, event_type)
     is_taken = {each.status for each in answers} == {"200"}
-    came_to = outcome(body) if waits and is_taken else None
+    came_to = _outcome(body) if waits and is_taken else None
     if as_json:
         counts = Counter[str]()
         for answer, count in answers.items():
@@ -105,6 +98,23 @@ def trigger(
         raise click.ClickException("No worker has handled it so far; `coinflowctl doctor` says why.")
     if not is_taken:
         raise SystemExit(1)
+
+
+def _send(sender: Sender, times: int, concurrency: int, event_type: str) -> Counter[Answer]:
+    with sender:
+        sent = sender.send(times, concurrency)
+        if times > 1:
+            from tasks.cli.progress import tracked  # noqa: PLC0415  # rich comes with it
+
+            sent = tracked(sent, times, event_type)
+        return Counter(sent)
+
+
+def _outcome(body: str) -> "Conclusion | None":
+    # The database and the rules come with it, which whoever only sends need not wait for.
+    from tasks.cli.awaiting import outcome  # noqa: PLC0415  # as said above
+
+    return outcome(body)
 
 
 def _packet(

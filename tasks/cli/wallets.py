@@ -2,10 +2,11 @@
 
 import click
 
+from tasks.cli.database import database
 from tasks.cli.examples import examples
 from tasks.cli.likely import or_question
 from tasks.cli.options import json_option
-from tasks.cli.output import database, print_json, print_table, say
+from tasks.cli.output import print_json, print_table, say
 from tasks.store.views.finding import near_names
 from tasks.store.views.wallets import wallet_of
 

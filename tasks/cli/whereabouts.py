@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from tasks.cli.output import say
-from tasks.doctor import broker
-from tasks.doctor.rounds import examine_all
 from tasks.store.views.events import EventFilter, list_events
 
 #: What the doctor is asked, by check and subject.
@@ -30,5 +28,9 @@ def last_event(connection: Connection) -> str:
 
 
 def _waiting() -> Sequence[str]:
+    # Celery comes with them, which whoever finds what is sought need not wait for.
+    from tasks.doctor import broker  # noqa: PLC0415  # as said above
+    from tasks.doctor.rounds import examine_all  # noqa: PLC0415  # as said above
+
     found = examine_all({"broker": lambda: broker.examine(is_anybody_told=False)})
     return [str(each) for each in found if (each.check, each.subject) in _TELLING]

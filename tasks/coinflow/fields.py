@@ -24,11 +24,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema, from_json
 
-from tasks.coinflow.spellings import text_of, whole_number
-
-#: Stands between a merchant's id and the merchant's own user id in some identifiers of customers.
-_SEPARATOR = "\u02ac"
-
+from tasks.coinflow.spellings import text_of, whole_number, without_merchant
 
 #: Characters of a name that a column keeps.
 NAME_LENGTH = 200
@@ -202,11 +198,6 @@ class PurchaseFees(Payload):
     invoiced_gas_fees: Fee = None
     invoiced_fx_fees: Fee = None
     invoiced_network_fees: Fee = None
-
-
-def without_merchant(customer: str) -> str:
-    """Return the merchant's own id of a customer, which may be plain or `<merchantId>\u02ac<id>`."""
-    return customer.rpartition(_SEPARATOR)[2].strip()
 
 
 class CustomerPayload(Payload):

@@ -10,6 +10,8 @@ import math
 _MOST_DIGITS = 16
 #: What a sum of floats may be off by, such as 0.1 + 0.2.
 _ROUNDING = 1e-6
+#: Stands between a merchant's id and the merchant's own user id in some identifiers of customers.
+_SEPARATOR = "\u02ac"
 
 
 def whole_number(value: object) -> int | None:
@@ -38,6 +40,11 @@ def text_of(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return _digits(value)
     return None
+
+
+def without_merchant(customer: str) -> str:
+    """Return the merchant's own id of a customer, which may be plain or `<merchantId>\u02ac<id>`."""
+    return customer.rpartition(_SEPARATOR)[2].strip()
 
 
 def _whole(value: float) -> int | None:

@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.celery import CONNECTIONS
 from tasks.doctor import ledger, verdicts
 from tasks.doctor.finding import Finding, Level
 from tasks.errors import TransientError
 from tasks.settings import Settings
 from tasks.store import sweeps
 from tasks.store.clock import clock
-from tasks.store.database import connect
+from tasks.store.database import CONNECTIONS, connect
 from tasks.store.faults import is_behind, told
 from tasks.store.revision import NEWEST, difference, is_newer, revision_of
 

@@ -7,15 +7,15 @@ from sqlalchemy import Connection
 from tasks.doctor import verdicts
 from tasks.doctor.finding import Finding, Level
 from tasks.errors import PriceListUnusable
-from tasks.payments.decision import DecisionStatus
 from tasks.payments.price_list import PriceListError
-from tasks.pipeline.announcing import SILENCE
-from tasks.pipeline.recovery import RECOVERY
+from tasks.payments.states import DecisionStatus
 from tasks.settings import Settings
 from tasks.store import endpoints, sweeps
 from tasks.store.clock import clock
+from tasks.store.endpoints import SILENCE
 from tasks.store.price_lists import first_accepted_at, hash_of, newest
 from tasks.store.states import SetAside
+from tasks.store.sweeps import RECOVERY
 from tasks.store.views import work
 from tasks.store.views.endpoints import REMOVED, list_endpoints
 from tasks.worker.price_list_file import read_file

@@ -14,13 +14,10 @@ from typing import Any, NoReturn
 
 import structlog
 
+from tasks.embedded_broker.checkpoint import CHECKPOINT
 from tasks.embedded_broker.private_file import make_private
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
 from tasks.embedded_broker.write_lock import begin
-
-#: Pages after which what was written goes from the WAL into the file: 16 MB, or 500 small messages. Whoever
-#: commits just then waits for all of it to be on the disk; SQLite's own number is a quarter of that.
-CHECKPOINT = 4_000
 
 _log = structlog.get_logger(__name__)
 

@@ -8,10 +8,9 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from tasks.metrics.queues import QueueState
-from tasks.pipeline.recovery import RECOVERY
 from tasks.store.counting import CLASSES
-from tasks.store.fulfilment import FULFILMENT
-from tasks.store.runs import ORDERS
+from tasks.store.runs import FULFILMENT, ORDERS
+from tasks.store.sweeps import RECOVERY
 from tasks.store.views.metrics import Labels, Snapshot
 
 

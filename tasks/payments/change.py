@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from tasks.payments.grants import GrantStatus
+from tasks.payments.states import GrantStatus
 from tasks.payments.wallet import wallet_key
 
 #: The cause of what a person has decided.

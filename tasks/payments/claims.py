@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tasks.payments.decision import Decision, DecisionStatus
+from tasks.payments.decision import Decision
 from tasks.payments.payment import Payment
 from tasks.payments.price_list_form import PriceList
 from tasks.payments.pricing import Terms
+from tasks.payments.states import DecisionStatus
 
 
 class Claim(NamedTuple):

@@ -14,45 +14,21 @@ pages leave questions open; these are the answers chosen, beside those in `tasks
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from tasks.errors import Discarded, PermanentError, WalletInvalid
-from tasks.payments.attention import (
-    Note,
-    NoteReason,
-    note_on_differing,
-    note_on_refusal,
-    notes_on_paid,
-    notes_on_unpaid,
-)
+from tasks.payments.attention import note_on_differing, note_on_refusal, notes_on_paid, notes_on_unpaid
 from tasks.payments.facts import Money
 from tasks.payments.named import Named
+from tasks.payments.note import Note, NoteReason
 from tasks.payments.offers import Choice, Offer, Ruling, choose
 from tasks.payments.purchase import Purchase, checked_wallet
 from tasks.payments.resolution import Resolution, Resolved, resolve
 from tasks.payments.reversal import Reversal, reversal
 from tasks.payments.sale import Sale
+from tasks.payments.states import DecisionStatus
 from tasks.payments.story import Statement, last, tell
-
-
-class DecisionStatus(StrEnum):
-    """What a payment comes to."""
-
-    #: Nobody has paid.
-    NOTHING = "nothing"
-    #: Paid, and no event names the item yet.
-    UNMATCHED = "unmatched"
-    GRANTED = "granted"
-    #: A dispute is open, or the amount is incomplete.
-    SUSPENDED = "suspended"
-    #: The money is gone, or a person says so.
-    REVOKED = "revoked"
-    #: Paid, and cannot be granted: a dead letter says why.
-    REFUSED = "refused"
-    #: It is of another shop or environment than the price list is for.
-    FILTERED = "filtered"
 
 
 class Decision(NamedTuple):

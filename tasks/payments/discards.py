@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tasks.coinflow.event_types import Meaning
-from tasks.payments.attention import Note, NoteReason
-from tasks.payments.decision import Decision, DecisionStatus
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.decision import Decision
+from tasks.payments.note import Note, NoteReason
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import DecisionStatus, ResolutionKind
 from tasks.payments.story import Statement, tell
 
 #: What a person says who wants a payment granted, and what makes one grantable that named nobody.

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.coinflow.currencies import named_currency
 from tasks.coinflow.event import Event, Packet, happened_at
 from tasks.coinflow.fields import Cents, CustomerPayload, Payload, unwrap
+from tasks.coinflow.paid_currency import named_currency
 from tasks.coinflow.payloads import (
     Chargeback,
     Paid,

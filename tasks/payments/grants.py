@@ -1,18 +1,10 @@
 """Grants: what a wallet holds of a payment, and the moves from what it holds to what is due."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
+from tasks.payments.states import GrantStatus
 from tasks.payments.wallet import wallet_key
-
-
-class GrantStatus(StrEnum):
-    """What a wallet may do with what it was granted."""
-
-    GRANTED = "granted"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
 
 
 class Grant(NamedTuple):

@@ -2,26 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from tasks.payments.named import Named
-
-
-class ResolutionKind(StrEnum):
-    """What a person can say of a payment."""
-
-    #: It bought this.
-    ITEM = "item"
-    #: It is for this wallet.
-    WALLET = "wallet"
-    #: What was paid is enough.
-    ACCEPT_PRICE = "accept_price"
-    #: The buyer shall not have it.
-    REVOKE = "revoke"
-    #: What has gone back or is disputed so far shall not count.
-    RESTORE = "restore"
-    #: Nothing is left to do about what has come so far.
-    DONE = "done"
+from tasks.payments.states import ResolutionKind
 
 
 @dataclass(frozen=True, slots=True)

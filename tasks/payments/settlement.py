@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from tasks.errors import LimitReached, PermanentError
 from tasks.payments.claims import Claim, claims_of
-from tasks.payments.decision import Decision, DecisionStatus, decide
+from tasks.payments.decision import Decision, decide
 from tasks.payments.discards import heed_discards
-from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
+from tasks.payments.grants import Entry, Grant, entries_between
 from tasks.payments.offers import Ruling
 from tasks.payments.order import named_by
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Pricing, Terms
+from tasks.payments.states import DecisionStatus, GrantStatus
 from tasks.payments.story import Statement
 from tasks.payments.verdict import Verdict
 

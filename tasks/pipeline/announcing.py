@@ -15,8 +15,7 @@ _log = structlog.get_logger(__name__)
 
 #: Payments per transaction.
 _LIMIT = 500
-#: How long an endpoint may be without one success before it is told of, and how often.
-SILENCE = timedelta(days=5)
+#: How often an endpoint is told of that is silent.
 _TELL_EVERY = timedelta(hours=1)
 
 
@@ -38,7 +37,7 @@ def announce(app: Celery, engine: Engine) -> None:
     with engine.begin() as connection:
         now = clock(connection)
         due = endpoints.due(connection, now)
-        silent = endpoints.silent(connection, now - SILENCE)
+        silent = endpoints.silent(connection, now - endpoints.SILENCE)
         is_told = bool(silent) and sweeps.begin(connection, "silent-endpoints", _TELL_EVERY)
     if is_told:
         for name, since in silent:

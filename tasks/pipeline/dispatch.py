@@ -12,8 +12,7 @@ from celeryconfig import INTAKE_TASK
 from tasks.errors import BodyGone, HandlerMissing
 from tasks.pipeline.routing import ROUTES
 from tasks.store import events, runs
-from tasks.store.fulfilment import FULFILMENT
-from tasks.store.runs import INTAKE, ORDERS
+from tasks.store.runs import FULFILMENT, INTAKE, ORDERS
 
 #: The names of the tasks that fulfil payments and ask for orders, and what precedes a handler's name in its
 #: task's.

@@ -8,7 +8,8 @@ from tasks.celery import collaborators
 from tasks.pipeline.bells import ring_soon
 from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.store import ledger, runs
-from tasks.store.fulfilment import FULFILMENT, fulfil
+from tasks.store.fulfilment import fulfil
+from tasks.store.runs import FULFILMENT
 from tasks.store.states import RunState
 from tasks.worker.groups import GroupTask
 

@@ -20,9 +20,9 @@ from tasks.pipeline.foreign import warn_of_foreign
 from tasks.pipeline.routing import ROUTES
 from tasks.store import events, ledger, runs, subscriptions
 from tasks.store.events import Arrival, Stored, Told
-from tasks.store.fulfilment import FULFILMENT, Fulfilled, fulfil
+from tasks.store.fulfilment import Fulfilled, fulfil
 from tasks.store.orders import orders_of
-from tasks.store.runs import INTAKE, ORDERS, Pending
+from tasks.store.runs import FULFILMENT, INTAKE, ORDERS, Pending
 from tasks.store.savepoint import Undone, savepoint
 from tasks.store.states import RunState
 from tasks.worker.groups import GroupTask

@@ -15,9 +15,8 @@ from tasks.payments.order import Order
 from tasks.pipeline.dispatch import ORDERS_TASK, Work
 from tasks.pipeline.routing import ROUTES
 from tasks.store import events, runs
-from tasks.store.fulfilment import FULFILMENT
 from tasks.store.orders import orders_of, save_order
-from tasks.store.runs import ORDERS
+from tasks.store.runs import FULFILMENT, ORDERS
 from tasks.store.states import RunState
 from tasks.worker.reliable_task import ReliableTask
 

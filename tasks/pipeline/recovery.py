@@ -14,15 +14,12 @@ from tasks.pipeline.announcing import announce, mend
 from tasks.pipeline.dispatch import listed, plan
 from tasks.store import retention, runs, sweeps
 from tasks.store.faults import name, told
+from tasks.store.sweeps import RECOVERY
 
 _log = structlog.get_logger(__name__)
 
 #: Events per sweep and message.
 _LIMIT = 500
-
-
-#: What sweeps are told apart by.
-RECOVERY = "resend-unfinished"
 #: One sweep in this time is enough. Half of beat's interval, for two sweeps of it reach a worker now closer
 #: together and now further apart.
 _ENOUGH = timedelta(seconds=SWEEP_INTERVAL / 2)

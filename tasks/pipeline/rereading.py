@@ -19,8 +19,7 @@ from tasks.pipeline.arrivals import read
 from tasks.pipeline.dispatch import Work, plan
 from tasks.store import events, runs
 from tasks.store.actions import Change, Operator, record
-from tasks.store.fulfilment import FULFILMENT
-from tasks.store.runs import INTAKE
+from tasks.store.runs import FULFILMENT, INTAKE
 from tasks.store.states import ActionKind, RunState, SetAside
 
 #: Events per transaction.

@@ -16,8 +16,7 @@ from tasks.coinflow.event_types import EVENT_TYPES
 from tasks.coinflow.fields import Payload
 from tasks.payments.change import GrantChange
 from tasks.payments.order import Order
-from tasks.store.fulfilment import FULFILMENT
-from tasks.store.runs import INTAKE, ORDERS
+from tasks.store.runs import FULFILMENT, INTAKE, ORDERS
 
 Handler = Callable[[Event[Any]], None]
 H = TypeVar("H", bound=Handler)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import BindParameter, Connection, bindparam, func, select, text, update
 
 from tasks.payments.change import OPERATOR, GrantChange, LedgerEntry, Notification, lines
-from tasks.payments.grants import GrantStatus
+from tasks.payments.states import GrantStatus
 from tasks.store import notifications
 from tasks.store.schema import events, grants, ledger_entries, payments, wallets
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Float, Select, Table, bindparam, case, extract, func, select
 
 from tasks.coinflow.event_types import EVENT_TYPES
-from tasks.payments.grants import GrantStatus
+from tasks.payments.states import GrantStatus
 from tasks.store.schema import events, ledger_entries, notifications
 
 #: By the name of a total and its labels.

@@ -8,18 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-import structlog
-from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 
+from tasks.embedded_broker.checkpoint import CHECKPOINT
 from tasks.embedded_broker.private_file import make_private
-from tasks.embedded_broker.shared_file import CHECKPOINT
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
 from tasks.embedded_broker.write_lock import begin
-from tasks.store.postgresql import connect_to_postgresql
+from tasks.log import Log
 
-_log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
+#: How many connections to PostgreSQL a process opens at most: as many as its threads need at once. A child of
+#: a worker has one thread, `notify` one for each endpoint.
+CONNECTIONS = 4
 #: Seconds that a statement waits for another writer before it fails as transient.
 _LOCK_TIMEOUT = 10
 
@@ -34,6 +35,9 @@ def connect(
     statements' parameters, which hold personal data and end up in logs.
     """
     if not url.startswith("sqlite"):
+        # Its driver takes a while to import, which those on SQLite need not wait for.
+        from tasks.store.postgresql import connect_to_postgresql  # noqa: PLC0415  # as said above
+
         return connect_to_postgresql(url, pooler=pooler, connections=connections, lock_timeout=lock_timeout)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": lock_timeout})
     if engine.url.database not in {None, "", ":memory:"}:
@@ -42,11 +46,6 @@ def connect(
     event.listen(engine, "begin", _begin_sqlite)
     event.listen(engine, "handle_error", partial(_report_damage, Path(engine.url.database or "")))
     return engine
-
-
-def insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """Return an INSERT of a connection's dialect, which knows ON CONFLICT."""
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _report_damage(path: Path, context: ExceptionContext) -> None:

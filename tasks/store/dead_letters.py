@@ -8,14 +8,14 @@ import traceback
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-import structlog
 from sqlalchemy import Connection, and_, bindparam, delete, exists, select
 
-from tasks.store.database import insert
+from tasks.log import Log
+from tasks.store.dialects import insert
 from tasks.store.many import among
 from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
 
-_log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 #: The run that a letter is of; its state is the letter's.
 RUN_OF_LETTER = and_(

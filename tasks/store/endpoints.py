@@ -1,17 +1,20 @@
 """Endpoints: whom changes are told, as processes are configured, and how each of them fares."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select, update
 
-from tasks.store.database import insert
+from tasks.log import Log
+from tasks.store.dialects import insert
 from tasks.store.schema import endpoints, notifications
 from tasks.store.states import EndpointState
 
-_log = structlog.get_logger(__name__)
+#: How long an endpoint may be without one success before it is told of.
+SILENCE = timedelta(days=5)
+
+_log = Log(__name__)
 
 _E = endpoints.c
 #: The names of those that are told, in one text.

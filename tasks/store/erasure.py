@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, and_, bindparam, func, or_, select, update
 
-from tasks.coinflow.fields import without_merchant
+from tasks.coinflow.spellings import without_merchant
 from tasks.errors import PriceListUnusable
 from tasks.payments.facts import VERSION, Facts
 from tasks.payments.named import Named

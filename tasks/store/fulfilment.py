@@ -10,26 +10,24 @@ from sqlalchemy import Connection
 
 from tasks.coinflow.event import happened_at, storable
 from tasks.errors import Discarded, PermanentError
-from tasks.payments.attention import Note
+from tasks.payments.note import Note
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Terms
 from tasks.payments.settlement import Settlement, settle
 from tasks.payments.verdict import Verdict
 from tasks.store import changes, dead_letters, decisions, events, notifications, runs
 from tasks.store.discards import discards_of
-from tasks.store.documents import notes_text, verdicts_text
 from tasks.store.events import Told
 from tasks.store.ledger import Move, append, held_grants
 from tasks.store.limits import Limits
 from tasks.store.locking import Kept, Locked, lock
+from tasks.store.notes import notes_text
 from tasks.store.orders import orders_of
 from tasks.store.price_lists import newest
 from tasks.store.resolutions import resolutions_of
+from tasks.store.runs import FULFILMENT
 from tasks.store.states import RunState
-
-#: The handler that moves the ledger to what a payment's events decide.
-FULFILMENT = "fulfilment"
-
+from tasks.store.verdicts import verdicts_text
 
 #: Refusals that monitors show of a task.
 _REFUSALS_SHOWN = 5

@@ -7,15 +7,16 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-import structlog
 from sqlalchemy import Connection, func, select
 
-from tasks.payments.grants import Entry, Grant, GrantStatus
+from tasks.log import Log
+from tasks.payments.grants import Entry, Grant
+from tasks.payments.states import GrantStatus
 from tasks.store.many import among, insert_rows
 from tasks.store.schema import grants, ledger_entries, wallets
 from tasks.store.wallets import wallet_ids
 
-_log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 #: Some routers of logs cut a line at 10 kB.
 _MOVES_IN_A_LINE = 50

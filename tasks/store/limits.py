@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, text
 
 from tasks.payments.claims import Claim
-from tasks.payments.grants import GrantStatus
+from tasks.payments.states import GrantStatus
 from tasks.payments.wallet import wallet_key
 from tasks.store.schema import grants, payments, wallets
 

@@ -18,13 +18,13 @@ from sqlalchemy import (
     union_all,
 )
 
-from tasks.payments.decision import DecisionStatus
+from tasks.payments.states import DecisionStatus
 from tasks.payments.verdict import Verdict
 from tasks.store import changes
-from tasks.store.documents import read_verdicts
 from tasks.store.endpoints import NAMES, split_names
 from tasks.store.many import among, insert_missing
 from tasks.store.schema import grants, ledger_entries, matches, orders, payments, resolutions
+from tasks.store.verdicts import read_verdicts
 
 _LOCK = (
     select(

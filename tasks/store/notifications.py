@@ -35,7 +35,7 @@ from sqlalchemy import (
 
 from tasks.store import notification_order as order
 from tasks.store.clock import clock
-from tasks.store.database import insert
+from tasks.store.dialects import insert
 from tasks.store.schema import notifications
 from tasks.store.states import NotificationState
 

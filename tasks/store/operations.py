@@ -5,29 +5,30 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Row, select
 
 from tasks.errors import PermanentError, PriceListUnusable
-from tasks.payments.decision import DecisionStatus
+from tasks.log import Log
 from tasks.payments.named import Named
 from tasks.payments.price_list import AcceptedPriceList
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import DecisionStatus, ResolutionKind
 from tasks.store import events as event_log
 from tasks.store import runs
 from tasks.store.actions import Change, Operator, record, record_all
 from tasks.store.dead_letters import RUN_OF_LETTER
-from tasks.store.documents import verdicts_of
-from tasks.store.fulfilment import FULFILMENT, fulfil
+from tasks.store.fulfilment import fulfil
 from tasks.store.ledger import held_grants
 from tasks.store.locking import lock
 from tasks.store.price_lists import accept, newest
 from tasks.store.resolutions import save_resolution
+from tasks.store.runs import FULFILMENT
 from tasks.store.savepoint import Undone, savepoint
 from tasks.store.schema import dead_letters, events, handler_runs, payments
 from tasks.store.states import ActionKind, RunState
+from tasks.store.verdicts import verdicts_of
 
-_log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 #: What an action makes of a letter.
 _OUTCOMES = {ActionKind.REPLAY: RunState.PENDING, ActionKind.DISCARD: RunState.DISCARDED}

@@ -6,9 +6,9 @@ from datetime import datetime
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, select
 
-from tasks.payments.decision import DecisionStatus
 from tasks.payments.order import Order, OrderLine
-from tasks.store.database import insert
+from tasks.payments.states import DecisionStatus
+from tasks.store.dialects import insert
 from tasks.store.many import among, insert_missing
 from tasks.store.schema import orders, payments
 

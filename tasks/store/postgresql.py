@@ -10,13 +10,13 @@ from functools import cache, partial
 from typing import Any
 
 import psycopg
-import structlog
 from sqlalchemy import Column, Connection, Engine, ExceptionContext, Integer, create_engine, event, make_url
 
 from tasks.errors import SearchPathDropped, SequenceBehind
+from tasks.log import Log
 from tasks.store.schema import metadata
 
-_log = structlog.get_logger(__name__)
+_log = Log(__name__)
 
 #: What the driver is told where the URL says nothing of it: seconds to find the server, and the encoding of
 #: text, which a database or the environment may say otherwise.

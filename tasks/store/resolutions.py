@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
-from tasks.payments.resolution import Resolution, ResolutionKind
-from tasks.store.database import insert
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
+from tasks.store.dialects import insert
 from tasks.store.many import among
 from tasks.store.schema import matches, resolutions
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, and_, bindparam, func, or_, select, t
 
 from tasks.payments.facts import VERSION
 from tasks.store.events import has_body
-from tasks.store.fulfilment import FULFILMENT
 from tasks.store.many import among
+from tasks.store.runs import FULFILMENT
 from tasks.store.schema import events, handler_runs
 from tasks.store.states import RunState
 

@@ -36,6 +36,8 @@ from tasks.store.states import RunState
 
 #: The step that reads an event and routes it; dead letters name it where an event does not fit its type.
 INTAKE = "intake"
+#: The handler that moves the ledger to what a payment's events decide.
+FULFILMENT = "fulfilment"
 #: The step that asks the merchant's own function what a payment was for.
 ORDERS = "orders"
 #: How long a run may take before its event is sent again: longer than the longest wait between two tries and

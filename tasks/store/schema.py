@@ -16,9 +16,7 @@ from sqlalchemy import (
     false,
 )
 
-from tasks.payments.decision import DecisionStatus
-from tasks.payments.grants import GrantStatus
-from tasks.payments.resolution import ResolutionKind
+from tasks.payments.states import DecisionStatus, GrantStatus, ResolutionKind
 from tasks.store.checks import at_least, one_of
 from tasks.store.column_types import Document, Id, Timestamp
 from tasks.store.metadata import metadata

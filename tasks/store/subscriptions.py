@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import Event, storable
-from tasks.store.database import insert
+from tasks.store.dialects import insert
 from tasks.store.schema import subscriptions
 
 #: The state after each event, in the words of Coinflow's `IPopulatedSubscription.status`. Of two events that

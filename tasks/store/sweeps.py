@@ -19,8 +19,11 @@ from sqlalchemy import (
 )
 
 from tasks.store.column_types import Timestamp
-from tasks.store.database import insert
+from tasks.store.dialects import insert
 from tasks.store.schema import sweeps
+
+#: The name of the sweep for what is overdue.
+RECOVERY = "resend-unfinished"
 
 _INTERVAL: BindParameter[timedelta] = bindparam("interval", type_=Interval)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Table, bindparam, func, select, text,
 from tasks.store import counting
 from tasks.store.clock import clock
 from tasks.store.counting import Counts
-from tasks.store.database import insert
+from tasks.store.dialects import insert
 from tasks.store.schema import (
     dead_letter_attempts,
     events,

@@ -9,14 +9,16 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, func, select
 
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
 from tasks.pipeline.intake import store
 from tasks.store.actions import Operator
-from tasks.store.documents import read_notes, verdicts_of
 from tasks.store.fulfilment import fulfil
+from tasks.store.notes import read_notes
 from tasks.store.operations import NotResolvable, resolve
 from tasks.store.price_lists import accept
 from tasks.store.schema import grants, ledger_entries, payments
+from tasks.store.verdicts import verdicts_of
 from tests.any_life import any_life
 from tests.integration.pipeline import delivered
 from tests.lives import Packet, deliveries

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from tasks.payments.attention import NoteReason
+from tasks.payments.note import NoteReason
 from tasks.store.views.attention import AttentionLine, list_attention
 from tasks.store.views.payments import PaymentFilter
 from tests.integration.commands import ctl, read

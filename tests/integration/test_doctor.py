@@ -12,11 +12,11 @@ from sqlalchemy import Engine, Table, insert
 from tasks.doctor import certificates as looked_at
 from tasks.doctor import database
 from tasks.doctor.finding import Finding, Level
-from tasks.payments.decision import DecisionStatus
-from tasks.pipeline.recovery import RECOVERY
+from tasks.payments.states import DecisionStatus
 from tasks.settings import Settings
 from tasks.store import schema
 from tasks.store.states import RunState, SetAside
+from tasks.store.sweeps import RECOVERY
 from tests.notifications import new_secret
 from tests.services import certificates, postgres
 from tests.shop import Shop, always, answer

@@ -12,12 +12,13 @@ from sqlalchemy import Engine, delete, select, text, update
 
 from tasks.celery import Application, Collaborators, create_app
 from tasks.payments.change import GrantChange
-from tasks.pipeline.announcing import SILENCE, announce, mend
+from tasks.pipeline.announcing import announce, mend
 from tasks.pipeline.bells import NOTIFY_TASK
 from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.pipeline.routing import ROUTES
 from tasks.settings import Settings
 from tasks.store import endpoints
+from tasks.store.endpoints import SILENCE
 from tasks.store.schema import endpoints as rows
 from tasks.store.schema import notifications, sweeps
 from tasks.store.states import EndpointState

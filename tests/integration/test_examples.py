@@ -1,13 +1,10 @@
 """The examples that `--help` shows."""
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine
 
-from celeryconfig import broker_transport_options
+from tasks import celery
 from tasks.celery import Application
-from tasks.cli import broker_letters, letter_changes
 from tests.commands import described, examples_of, words_of
 from tests.integration.commands import ctl
 from tests.integration.pipeline import delivery, run, take_in
@@ -19,12 +16,10 @@ _SERVING = {"trigger", "sink", "doctor"}
 
 @pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
 def test_no_example_is_typed_wrongly(
-    engine: Engine, app: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, app: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setitem(broker_transport_options, "path", str(tmp_path / "broker.sqlite3"))
-    for module in (broker_letters, letter_changes):
-        monkeypatch.setattr(module, "app", app)
+    monkeypatch.setattr(celery, "app", app)
     run(engine, take_in(engine, delivery("pay-1", data__email="alice@example.com")))
     for names, command in described():
         if names[0] not in _SERVING:

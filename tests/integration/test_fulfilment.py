@@ -8,8 +8,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from tasks.errors import PriceListUnusable
-from tasks.store.fulfilment import FULFILMENT
-from tasks.store.runs import discard, reopen
+from tasks.store.runs import FULFILMENT, discard, reopen
 from tasks.store.schema import dead_letters, events, grants, handler_runs, ledger_entries, payments
 from tests.integration.pipeline import count, delivery, reprice, run, states, take_in
 

@@ -23,7 +23,7 @@ from tasks.pipeline.dispatch import FULFILMENT_TASK, Delivery
 from tasks.pipeline.intake import store
 from tasks.store import endpoints, runs
 from tasks.store.events import facts_text
-from tasks.store.fulfilment import FULFILMENT
+from tasks.store.runs import FULFILMENT
 from tasks.store.schema import (
     dead_letters,
     events,

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, Engine, Table, delete, func, select, update
 from celeryconfig import QUEUES, prefixed
 from tasks.celery import Application
 from tasks.metrics.collector import Coinflow
-from tasks.payments.resolution import Resolution, ResolutionKind
-from tasks.pipeline.recovery import RECOVERY
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
 from tasks.store import operations, runs, sweeps, totals
 from tasks.store.actions import Operator
-from tasks.store.fulfilment import FULFILMENT
+from tasks.store.runs import FULFILMENT
 from tasks.store.schema import events, handler_runs, ledger_entries, notifications, total_marks
+from tasks.store.sweeps import RECOVERY
 from tasks.store.totals import TotalsBehind, bring_forward
 from tasks.store.views import metrics as views
 from tests.integration.pipeline import delivery, run, take_in

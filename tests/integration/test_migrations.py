@@ -17,8 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, FromClause, MetaData, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tasks.payments.decision import DecisionStatus
-from tasks.payments.grants import Entry, Grant, GrantStatus
+from tasks.payments.grants import Entry, Grant
+from tasks.payments.states import DecisionStatus, GrantStatus
 from tasks.payments.wallet import wallet_key
 from tasks.settings import Settings
 from tasks.store.ledger import Move, append, held_grants

@@ -9,7 +9,6 @@ from sqlalchemy import Engine, update
 
 from tasks import celery
 from tasks.celery import Application
-from tasks.cli import broker_letters, letter_changes
 from tasks.notifications.outcome import Outcome, OutcomeKind
 from tasks.notifications.turn import Ended
 from tasks.store.schema import notifications
@@ -34,8 +33,6 @@ from tests.integration.telling import (
 def _terminal(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let commands use the test's broker, and a terminal that cuts no column."""
     monkeypatch.setattr(celery, "app", app)
-    for module in (broker_letters, letter_changes):
-        monkeypatch.setattr(module, "app", app)
     monkeypatch.setenv("COLUMNS", "300")
 
 

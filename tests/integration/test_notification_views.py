@@ -9,7 +9,8 @@ from sqlalchemy import Engine, insert, update
 
 from tasks.notifications.outcome import Outcome, OutcomeKind
 from tasks.payments.change import notification_id
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
 from tasks.store import changes, endpoint_operations, notification_operations, operations
 from tasks.store import endpoints as endpoint_store
 from tasks.store.actions import Operator

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from celeryconfig import dead_queue, task_queues
 from tasks.celery import app
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
 from tasks.store import operations
 from tasks.store.actions import Operator
 from tasks.store.operations import NotMatched, NotResolvable

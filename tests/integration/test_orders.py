@@ -18,9 +18,8 @@ from tasks.payments.order import Order, OrderLine
 from tasks.pipeline.dispatch import FULFILMENT_TASK, HANDLER_TASKS, ORDERS_TASK, Delivery
 from tasks.pipeline.routing import ROUTES
 from tasks.store import runs
-from tasks.store.fulfilment import FULFILMENT
 from tasks.store.orders import orders_of, save_order
-from tasks.store.runs import MOST_BEGINNINGS, ORDERS
+from tasks.store.runs import FULFILMENT, MOST_BEGINNINGS, ORDERS
 from tasks.store.schema import dead_letters, handler_runs, orders
 from tasks.store.views.payment_story import payment_story
 from tests.integration.commands import ctl, read

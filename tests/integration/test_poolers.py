@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from tasks.payments.decision import DecisionStatus
+from tasks.payments.states import DecisionStatus
 from tasks.settings import Settings
 from tasks.store.database import connect
 from tasks.store.faults import told

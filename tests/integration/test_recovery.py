@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Engine, select, text, update
 from celeryconfig import INTAKE_TASK, SWEEP_INTERVAL, SWEEP_TASK, beat_schedule
 from tasks.celery import Application
 from tasks.pipeline.dispatch import FULFILMENT_TASK
-from tasks.pipeline.recovery import RECOVERY, resend_overdue
+from tasks.pipeline.recovery import resend_overdue
 from tasks.store import sweeps
 from tasks.store.runs import DEADLINE, misdated, overdue
 from tasks.store.schema import dead_letters, events, handler_runs
 from tasks.store.schema import sweeps as sweep_rows
+from tasks.store.sweeps import RECOVERY
 from tests.integration import messages
 from tests.integration.messages import taken
 from tests.waiting import PATIENCE

@@ -9,8 +9,7 @@ from tasks.pipeline.rereading import Reread, reread
 from tasks.store import events as event_log
 from tasks.store import runs
 from tasks.store.actions import Operator
-from tasks.store.fulfilment import FULFILMENT
-from tasks.store.runs import INTAKE
+from tasks.store.runs import FULFILMENT, INTAKE
 from tasks.store.schema import (
     dead_letters,
     events,

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, select
 
 from tasks.errors import PriceMismatch
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
 from tasks.store import operations
 from tasks.store.actions import Operator
 from tasks.store.schema import ledger_entries, matches, operator_actions, resolutions

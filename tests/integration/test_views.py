@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, update
 
-from tasks.payments.decision import DecisionStatus
+from tasks.payments.states import DecisionStatus
 from tasks.store.runs import give_up
 from tasks.store.schema import events, payments
 from tasks.store.states import RunState
-from tasks.store.views.events import EventFilter, event_story, list_events
+from tasks.store.views.event_story import event_story
+from tasks.store.views.events import EventFilter, list_events
 from tasks.store.views.letters import LetterFilter, letter_story, list_letters
 from tasks.store.views.payment_story import PaymentStory, payment_story
 from tasks.store.views.payments import PaymentFilter, list_payments

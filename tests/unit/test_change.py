@@ -18,7 +18,8 @@ from tasks.payments.change import (
     lines,
     notification_id,
 )
-from tasks.payments.grants import Grant, GrantStatus, entries_between
+from tasks.payments.grants import Grant, entries_between
+from tasks.payments.states import GrantStatus
 from tests.stack import ROOT
 
 SCHEMA = ROOT / "docs/reference/notification.schema.json"

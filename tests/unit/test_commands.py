@@ -63,3 +63,11 @@ def test_every_command_has_examples_that_it_can_read(monkeypatch: pytest.MonkeyP
 def test_an_example_stands_at_the_end_of_the_help() -> None:
     said = CliRunner().invoke(main, ["wallets", "show", "--help"]).output
     assert said.endswith("\n\n  For example:\n    coinflowctl wallets show alice\n")
+
+
+def test_a_group_knows_the_commands_that_it_has_not_imported() -> None:
+    said = CliRunner().invoke(main, ["payments", "--help"]).output
+    assert [line.split()[0] for line in said.splitlines()[-4:]] == ["list", "match", "resolve", "show"]
+    typed = {"COMP_WORDS": "coinflowctl payments re", "COMP_CWORD": "2"}
+    asked = {"_COINFLOWCTL_COMPLETE": "bash_complete", **typed}
+    assert CliRunner().invoke(main, [], prog_name="coinflowctl", env=asked).output == "plain,resolve\n"

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.coinflow.currencies import CURRENCIES, named_currency
+from tasks.coinflow.currencies import CURRENCIES
 from tasks.coinflow.event_types import Family
+from tasks.coinflow.paid_currency import named_currency
 from tasks.coinflow.payloads import Paid, parse
 
 JSON = st.recursive(

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from tasks.coinflow.samples import sample, with_identity
 from tasks.errors import ItemMissing, QuantityInvalid, WalletInvalid
-from tasks.payments.attention import NoteReason
 from tasks.payments.decision import Decision, decide
+from tasks.payments.note import NoteReason
 from tasks.payments.offers import Offer, Ruling
 from tasks.payments.purchase import Purchase
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
 from tasks.payments.story import Statement
 from tests.rules import read, rulings
 

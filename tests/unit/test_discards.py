@@ -14,8 +14,9 @@ from tasks.coinflow.samples import sample, with_identity
 from tasks.errors import Discarded, WalletInvalid
 from tasks.payments.discards import Discard
 from tasks.payments.payment import Payment
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
 from tasks.payments.settlement import Settlement, settle
+from tasks.payments.states import ResolutionKind
 from tasks.payments.story import Statement, tell
 from tests.any_life import any_life
 from tests.oracle import PRICES as OF_THE_MODEL

@@ -12,7 +12,7 @@ import pytest
 from tasks.notifications.outcome import OutcomeKind
 from tasks.notifications.tellers import FunctionTeller
 from tasks.payments.change import GrantChange, GrantLine, Notification
-from tasks.payments.grants import GrantStatus
+from tasks.payments.states import GrantStatus
 from tests.waiting import wait_until
 
 LINE = GrantLine(wallet="alice", item="sword", quantity=1, status=GrantStatus.GRANTED, usable=1, delta=1)

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.payments.grants import Entry, Grant, GrantStatus, entries_between
+from tasks.payments.grants import Entry, Grant, entries_between
+from tasks.payments.states import GrantStatus
 
 grants = st.builds(
     lambda item, wallet, quantity, status: Grant("pay", item, wallet, quantity, status),

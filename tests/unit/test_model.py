@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tasks.coinflow.event import read_packet
 from tasks.payments.decision import Decision, decide
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
+from tasks.payments.states import ResolutionKind
 from tasks.payments.story import Statement
 from tests.any_life import any_life
 from tests.lives import Packet, deliveries

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tasks.coinflow.samples import sample, with_identity
-from tasks.payments.decision import DecisionStatus
 from tasks.payments.named import Named, read_named
 from tasks.payments.payment import Payment
 from tasks.payments.price_list import read_price_list
 from tasks.payments.price_list_form import PriceList
 from tasks.payments.quote import checkout_price
 from tasks.payments.settlement import Settlement, settle
+from tasks.payments.states import DecisionStatus
 from tests.documents import name_of
 from tests.rules import NOW, read, terms
 from tests.stack import ROOT

@@ -12,15 +12,13 @@ import tasks.errors
 from receiver.answers import ANSWERS
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
-from tasks.payments.attention import NoteReason
 from tasks.payments.coupon import Coupon
-from tasks.payments.decision import DecisionStatus
-from tasks.payments.grants import GrantStatus
 from tasks.payments.item import Item
+from tasks.payments.note import NoteReason
 from tasks.payments.plan import Plan, PriceRange
 from tasks.payments.price import FormerPrice, Price
 from tasks.payments.price_list_form import Overpayment, PriceList
-from tasks.payments.resolution import ResolutionKind
+from tasks.payments.states import DecisionStatus, GrantStatus, ResolutionKind
 from tasks.settings import FlowerSettings, MetricsSettings
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.events import STATES

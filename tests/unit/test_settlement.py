@@ -20,12 +20,13 @@ from tasks.errors import (
 )
 from tasks.payments.discards import Discard
 from tasks.payments.facts import Facts
-from tasks.payments.grants import Grant, GrantStatus
+from tasks.payments.grants import Grant
 from tasks.payments.order import Order, OrderLine
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Terms
-from tasks.payments.resolution import Resolution, ResolutionKind
+from tasks.payments.resolution import Resolution
 from tasks.payments.settlement import Settlement, settle
+from tasks.payments.states import GrantStatus, ResolutionKind
 from tasks.payments.story import Statement
 from tasks.payments.verdict import Verdict
 from tests.any_life import any_life

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, ScalarSelect, Select, and_, func, or_, select
 
-from tasks.payments.attention import Note, NoteReason
-from tasks.payments.decision import DecisionStatus
-from tasks.store.documents import read_notes
+from tasks.payments.note import Note, NoteReason
+from tasks.payments.states import DecisionStatus
+from tasks.store.notes import read_notes
 from tasks.store.schema import payments
 from tasks.store.views.payments import PaymentFilter, meant
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, select
 
-from tasks.coinflow.fields import without_merchant
+from tasks.coinflow.spellings import without_merchant
 from tasks.payments.wallet import wallet_key
 from tasks.store.schema import events, wallets
 from tasks.store.views.finding import payments_of_wallet

@@ -4,10 +4,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from tasks.payments.attention import NoteReason
-from tasks.payments.decision import DecisionStatus
-from tasks.payments.grants import GrantStatus
-from tasks.store.fulfilment import FULFILMENT
+from tasks.payments.note import NoteReason
+from tasks.payments.states import DecisionStatus, GrantStatus
+from tasks.store.runs import FULFILMENT
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.payment_story import PaymentFailure, PaymentStory
 

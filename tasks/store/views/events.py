@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select
 
-from tasks.coinflow.event import read_event, read_packet
-from tasks.errors import PayloadInvalid
 from tasks.payments.wallet import wallet_key
-from tasks.store.schema import dead_letters, events, handler_runs
+from tasks.store.schema import events, handler_runs
 from tasks.store.states import RunState, SetAside
-from tasks.store.views.records import between, equal, newest_last, records
+from tasks.store.views.records import between, equal, newest_last
 
 _OF_RUNS = (
     select(
@@ -69,41 +66,6 @@ class EventLine:
     state: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandlerRun:
-    """How far a handler has come with an event."""
-
-    handler: str
-    state: str
-    sent_at: datetime
-    finished_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """What a handler failed at for good."""
-
-    handler: str
-    error: str
-    message: str
-    attempts: int
-    failed_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventStory(EventLine):
-    """What came and what became of it."""
-
-    #: Equal for every copy of the event.
-    key: str
-    #: None where it was pruned.
-    body: dict[str, Any] | None
-    #: The documented fields that were left out because they have another type, by their paths in `data`.
-    misfits: tuple[str, ...]
-    handler_runs: tuple[HandlerRun, ...]
-    dead_letters: tuple[Failure, ...]
-
-
 def list_events(connection: Connection, chosen: EventFilter) -> tuple[EventLine, ...]:
     """Return the newest events that are meant."""
     # A page of a range of time is read from the index of its times; the two orders differ by seconds.
@@ -130,41 +92,9 @@ def _says(name: str, value: str) -> ColumnElement[bool]:
     return events.c.facts.contains(f'"{name}":{value}', autoescape=True)
 
 
-def event_story(connection: Connection, event_id: int) -> EventStory | None:
-    """Return all that is known of an event, or None if there is none of this id."""
-    query = event_lines().add_columns(events.c.key, events.c.body).where(events.c.id == event_id)
-    found = connection.execute(query).one_or_none()
-    if found is None:
-        return None
-    runs = select(
-        handler_runs.c.handler, handler_runs.c.state, handler_runs.c.sent_at, handler_runs.c.finished_at
-    ).where(handler_runs.c.event_id == event_id)
-    failures = select(
-        dead_letters.c.handler,
-        dead_letters.c.error,
-        dead_letters.c.message,
-        dead_letters.c.attempts,
-        dead_letters.c.failed_at,
-    ).where(dead_letters.c.event_id == event_id)
-    return EventStory(
-        **found._asdict() | {"body": from_json(found.body) if found.body else None},
-        misfits=_misfits(found.body) if found.body else (),
-        handler_runs=records(connection, runs.order_by(handler_runs.c.handler), HandlerRun),
-        dead_letters=records(connection, failures.order_by(dead_letters.c.id), Failure),
-    )
-
-
 def state_of(connection: Connection, key: str) -> str | None:
     """Return an event's state, or None if there is none of this key."""
     return connection.scalar(select(_STATE).where(events.c.key == key))
-
-
-def _misfits(body: str) -> tuple[str, ...]:
-    try:
-        event = read_event(read_packet(body))
-    except PayloadInvalid:
-        return ()
-    return event.misfits if event else ()
 
 
 def event_lines() -> Select[Any]:

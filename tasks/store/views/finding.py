@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, Select, func, or_, select, union
 
-from tasks.coinflow.fields import without_merchant
+from tasks.coinflow.spellings import without_merchant
 from tasks.payments.wallet import wallet_key
 from tasks.store.schema import events, grants, payments, wallets
 from tasks.store.views.records import between

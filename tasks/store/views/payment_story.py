@@ -19,12 +19,10 @@ from tasks.payments.verdict import Verdict, Verdicts
 from tasks.store import runs
 from tasks.store.dead_letters import RUN_OF_LETTER
 from tasks.store.discards import discards_of
-from tasks.store.documents import verdicts_of
 from tasks.store.events import has_body, statements
-from tasks.store.fulfilment import FULFILMENT
 from tasks.store.orders import orders_of
 from tasks.store.resolutions import resolutions_of
-from tasks.store.runs import INTAKE, ORDERS
+from tasks.store.runs import FULFILMENT, INTAKE, ORDERS
 from tasks.store.schema import (
     dead_letters,
     events,
@@ -37,6 +35,7 @@ from tasks.store.schema import (
     wallets,
 )
 from tasks.store.states import RunState, SetAside
+from tasks.store.verdicts import verdicts_of
 from tasks.store.views.actions import ActionLine, actions_on_payment
 from tasks.store.views.attention import AttentionLine, notes_of
 from tasks.store.views.events import EventLine, event_lines

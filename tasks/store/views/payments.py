@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select
 
-from tasks.payments.decision import DecisionStatus
+from tasks.payments.states import DecisionStatus
 from tasks.store.schema import grants, payments
 from tasks.store.views.records import between, equal, newest_last, records
 from tasks.store.views.spellings import is_wallet

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
 
-from tasks.payments.decision import DecisionStatus
+from tasks.payments.states import DecisionStatus
 from tasks.store.dead_letters import RUN_OF_LETTER
 from tasks.store.schema import dead_letters, events, handler_runs, operator_actions, payments
 from tasks.store.states import RunState, SetAside

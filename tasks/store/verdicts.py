@@ -1,16 +1,14 @@
-"""Parts of a payment that are kept as JSON beside it: what price lists said of it, and what to look at."""
+"""Verdicts as they are kept: what price lists said of a payment, as JSON beside it."""
 
 from collections.abc import Collection
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
-from tasks.payments.attention import Note
 from tasks.payments.verdict import Verdict
 from tasks.store.schema import payments
 
 _VERDICTS = TypeAdapter(list[Verdict])
-_NOTES = TypeAdapter(list[Note])
 
 
 def verdicts_text(verdicts: Collection[Verdict]) -> str:
@@ -27,13 +25,3 @@ def verdicts_of(connection: Connection, payment_id: str) -> list[Verdict]:
     """Return what price lists have said of a payment."""
     query = select(payments.c.verdicts).where(payments.c.id == payment_id)
     return read_verdicts(connection.execute(query).scalar_one_or_none())
-
-
-def notes_text(notes: Collection[Note]) -> str | None:
-    """Return notes as they are stored; None for none."""
-    return _NOTES.dump_json(list(notes), exclude_defaults=True).decode() if notes else None
-
-
-def read_notes(text: str | None) -> list[Note]:
-    """Return the notes that were stored."""
-    return _NOTES.validate_json(text) if text else []
