@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from celeryconfig import broker_transport_options
 from tasks.store.price_lists import accept
+from tasks.store.views import finding
 from tests.integration.commands import ctl, read
 from tests.integration.pipeline import delivery, run, take_in
 
@@ -43,6 +44,26 @@ def test_a_payment_is_found_by_its_names(engine: Engine, text: str, found: list[
     ):
         run(engine, take_in(engine, each))
     assert [line["payment_id"] for line in read("find", text)] == found
+
+
+def test_the_newest_of_a_frequent_item_are_found_alike(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for payment_id in ("first", "second", "third"):
+        run(engine, take_in(engine, delivery(payment_id)))
+    take_in(engine, delivery("first", "Card Payment Authorized"))
+
+    def found(*options: str) -> list[str]:
+        return [line["payment_id"] for line in read("find", "sword", *options)]
+
+    options = [[], ["--limit", "2"], ["--limit", "1"], ["--until", "2026-01-01"]]
+    ordinarily = [found(*each) for each in options]
+    assert ordinarily == [["first", "third", "second"], ["first", "third"], ["first"], []]
+    monkeypatch.setattr(finding, "_MANY", 3)
+    assert [found(*each) for each in options] == ordinarily
+    # Where the newest events are of too few payments, all are read.
+    monkeypatch.setattr(finding, "_EVENTS", 1)
+    assert [found(*each) for each in options] == ordinarily
 
 
 def test_a_gift_names_both(engine: Engine) -> None:

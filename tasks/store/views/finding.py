@@ -1,7 +1,7 @@
 """Finding: payments by any name that a buyer, a shop or Coinflow has for them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -15,6 +15,10 @@ from tasks.store.schema import events, grants, payments, wallets
 from tasks.store.views.records import between
 from tasks.store.views.spellings import is_wallet
 
+#: An item that so many payments granted is found among the newest events, for no index leads to all of them.
+_MANY = 10_000
+#: How many of those events are read for each payment that is to be found.
+_EVENTS = 50
 #: Names that are compared with one that nobody has, and those that are shown.
 _COMPARED = 5_000
 _SHOWN = 5
@@ -45,10 +49,29 @@ def find_payments(connection: Connection, sought: Sought) -> Sequence[str]:
     The one whose last event came last is first.
     """
     named = select(payments.c.id).where(or_(payments.c.id == sought.text, payments.c.order_id == sought.text))
-    granted = select(grants.c.payment_id).where(grants.c.item == sought.text)
     came = select(events.c.payment_id).where(events.c.payment_id == sought.text)
     of_wallet = _of_wallet(without_merchant(sought.text))
-    return _newest(connection, sought, union(named, granted, came, *of_wallet))
+    found = {
+        **_newest(connection, sought, union(named, came, *of_wallet)),
+        **_newest_of_item(connection, sought),
+    }
+    return sorted(found, key=found.__getitem__, reverse=True)[: sought.limit]
+
+
+def _newest_of_item(connection: Connection, sought: Sought) -> Mapping[str, int]:
+    """Return the newest payments that granted an item, each with its last event's number."""
+    granted = select(grants.c.payment_id).where(grants.c.item == sought.text)
+    count = select(func.count()).select_from(granted.limit(_MANY).subquery())
+    if connection.execute(count).scalar_one() < _MANY:
+        return _newest(connection, sought, granted)
+    is_meant = granted.where(grants.c.payment_id == events.c.payment_id).exists()
+    came = select(events.c.payment_id, events.c.id).where(is_meant)
+    came = between(came, events.c.received_at, sought.since, sought.until)
+    came = came.order_by(events.c.id.desc()).limit(_EVENTS * sought.limit)
+    newest: dict[str, int] = {}
+    for row in connection.execute(came):
+        newest.setdefault(row.payment_id, row.id)
+    return newest if len(newest) >= sought.limit else _newest(connection, sought, granted)
 
 
 def payments_of_wallet(name: str) -> CompoundSelect[Any]:
@@ -74,7 +97,7 @@ def find_inside(connection: Connection, sought: Sought) -> Sequence[str]:
     It reads every body that came in the time that is meant, so that ought to be bounded.
     """
     inside = between(select(events.c.payment_id), events.c.received_at, sought.since, sought.until)
-    return _newest(connection, sought, inside.where(_holds(sought.text)))
+    return list(_newest(connection, sought, inside.where(_holds(sought.text))))
 
 
 def near_names(connection: Connection, text: str) -> Sequence[str]:
@@ -88,13 +111,13 @@ def near_names(connection: Connection, text: str) -> Sequence[str]:
 
 def _newest(
     connection: Connection, sought: Sought, named: Select[Any] | CompoundSelect[Any]
-) -> Sequence[str]:
-    came = func.max(events.c.id)
-    query = select(events.c.payment_id).where(events.c.payment_id.in_(named))
+) -> Mapping[str, int]:
+    """Return the newest of these payments, the newest first, each with its last event's number."""
+    last = func.max(events.c.id).label("last")
+    query = select(events.c.payment_id, last).where(events.c.payment_id.in_(named))
     query = between(query, events.c.received_at, sought.since, sought.until)
-    return connection.scalars(
-        query.group_by(events.c.payment_id).order_by(came.desc()).limit(sought.limit)
-    ).all()
+    query = query.group_by(events.c.payment_id).order_by(last.desc()).limit(sought.limit)
+    return {row.payment_id: row.last for row in connection.execute(query)}
 
 
 def _holds(text: str) -> Any:
