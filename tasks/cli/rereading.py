@@ -28,9 +28,11 @@ def reread(*, by: Operator, as_json: bool) -> None:
     """
     names = ("events", "unreadable", "foreign", "payments", "taken_in")
     counts: Counter[str] = Counter(dict.fromkeys(names, 0))
+    # First, for the merchant's handlers come with it, and without them what waits for one would be given up.
+    app = celery_app()
     with transactions() as engine:
         for batch in rereading.reread(engine, by, Settings.load().merchant_ids):
-            batch.work.send(celery_app())
+            batch.work.send(app)
             counts.update(
                 events=batch.events,
                 unreadable=batch.unreadable,

@@ -1,5 +1,10 @@
 """What an upgrade that reads more makes of events that are there."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine, delete, select, text, update
 
@@ -21,6 +26,7 @@ from tasks.store.schema import (
 )
 from tasks.store.views.attention import list_attention
 from tests.integration.pipeline import count, delivery, reprice, run, take_in
+from tests.stack import ROOT
 
 OPERATOR = Operator("somebody")
 
@@ -169,3 +175,24 @@ def test_a_payment_that_was_granted_keeps_its_item_when_its_events_are_read_anew
     run(engine, ["pay"])
     assert decisions(engine) == [("pay", "granted")]
     assert count(engine, ledger_entries) == 1
+
+
+@pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
+def test_what_waits_for_a_handler_goes_on_waiting(engine: Engine, tmp_path: Path) -> None:
+    take_in(engine, delivery())
+    with engine.begin() as connection:
+        runs.add(connection, [(1, "is_never_through")])
+    read_by(engine, None, facts=None)
+    # In a process of its own, which knows no handler before it has imported those of the merchant.
+    variables = {
+        "EMBEDDED_BROKER_PATH": str(tmp_path / "broker.sqlite3"),
+        "HANDLERS": "tests.merchants.impatient",
+    }
+    subprocess.run(
+        [sys.executable, "-m", "tasks.cli", "events", "reread"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    assert count(engine, dead_letters) == 0
