@@ -79,12 +79,12 @@ lint: .venv/developed ## Check style, types and the boundaries between modules, 
 	mypy
 	lint-imports
 	pytest --quiet $(REFERENCE)
-	@git ls-files -z ':!*requirements.txt' ':!requirements-dev.txt' | xargs -0 detect-secrets-hook \
+	@git ls-files -z ':!*requirements*.txt' | xargs -0 detect-secrets-hook \
 		--exclude-secrets '^(guest|pass|password|secrets?|hidden|coinflow_test|whsec_|NOTIFY_URL_CRM)$$'
 
 audit: .venv/developed ## Look up known vulnerabilities of what is deployed; needs the internet
 	@pip install --quiet uv
-	uv tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip --requirement requirements.txt
+	uv tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip --requirement requirements-telemetry.txt
 
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
@@ -92,7 +92,8 @@ LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashe
 lock: .venv/developed ## Recompile requirements*.txt; UPGRADE=--upgrade takes the newest versions
 	pip install --quiet uv
 	$(LOCK) --output-file requirements.txt
-	$(LOCK) --constraint requirements.txt --group dev --output-file requirements-dev.txt
+	$(LOCK) --constraint requirements.txt --all-extras --output-file requirements-telemetry.txt
+	$(LOCK) --constraint requirements-telemetry.txt --all-extras --group dev --output-file requirements-dev.txt
 
 BENCH_LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make bench-lock" $(UPGRADE) requirements.in --output-file requirements.txt
