@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -22,6 +23,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    PositiveInt,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -49,6 +51,10 @@ DELIVERY_LIMIT = 20
 #: The message header that tells which application a message belongs to: its `application_marks`, of which
 #: sender and worker share one at every step of a rotation. Earlier versions sent none.
 APPLICATION_HEADER = "application"
+#: What holds a span's context, as the W3C writes it, where spans are made: beside each event that the
+#: receiver hands over, because a message holds many; elsewhere a header, of a message or a request. Earlier
+#: versions pass over it.
+TRACEPARENT = "traceparent"
 
 #: Names that Celery prefers to any configuration, and so to whatever is checked here.
 _CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
@@ -89,6 +95,13 @@ def _check_prefix(prefix: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{0,32}", prefix):
         raise ValueError("expected up to 32 letters, digits, - and _")
     return prefix
+
+
+def _check_otlp_endpoint(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected http:// or https:// with a host, without /v1/traces")
+    return url
 
 
 def split_commas(value: Any) -> Any:
@@ -132,6 +145,12 @@ class Environment(BaseSettings):
         BeforeValidator(lambda value: str(value).upper()),
     ] = "INFO"
     log_format: Literal["json", "console"] = "json"
+    #: Where spans go, by OTLP over HTTP. What else OpenTelemetry's variables say, its SDK reads.
+    otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_check_otlp_endpoint)] | None = None
+    #: What spans name a process; `coinflow-receiver` and `coinflow-worker` unless set.
+    otel_service_name: str | None = None
+    #: Milliseconds between two exports: a process that is killed takes what is younger with it.
+    otel_bsp_schedule_delay: PositiveInt = 1000
 
     @field_validator("broker_url")
     @classmethod
@@ -174,12 +193,16 @@ class Environment(BaseSettings):
                 return next((choice for choice in choices if os.environ.get(choice)), name)
         return name.upper()
 
-    def configure_logs(self) -> None:
-        """Write one line per fact to standard output, from our code and from every library alike."""
+    def configure_logs(self, *more: Any) -> None:
+        """Write one line per fact to standard output, from our code and from every library alike.
+
+        `more` are structlog's processors that add to what each line says.
+        """
         import structlog  # noqa: PLC0415  # it takes as long as many a command, which has no log
 
         shared: list[structlog.types.Processor] = [
             structlog.contextvars.merge_contextvars,
+            *more,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -209,6 +232,24 @@ class Environment(BaseSettings):
         )
         logging.root.handlers = [handler]
         logging.root.setLevel(self.log_level)
+
+
+#: Seconds in which a process that ends may send what is left of its spans.
+FLUSH_TIME = 2.0
+
+
+def load_extra(variable: str, module: str) -> Any:
+    """Return the module that serves a variable; None, told with what helps, where its packages are not."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        structlog.get_logger(__name__).warning(
+            "extra.missing",
+            variable=variable,
+            package=error.name,
+            next_step=f"Install requirements-telemetry.txt, or unset {variable}; all else goes on without.",
+        )
+        return None
 
 
 def _is_news(record: logging.LogRecord) -> bool:

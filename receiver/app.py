@@ -1,9 +1,11 @@
 """The receiver's composition root."""
 
+from typing import TYPE_CHECKING
+
 import falcon.asgi
 from falcon.asgi import Request, Response
 
-from celeryconfig import application_marks
+from celeryconfig import application_marks, load_extra
 from receiver.answers import ANSWERS, OF_THE_SERVERS
 from receiver.authentication import Authenticator
 from receiver.broker import Broker
@@ -12,15 +14,21 @@ from receiver.health import Healthz, Readyz
 from receiver.settings import Settings
 from receiver.webhooks import Webhooks
 
+if TYPE_CHECKING:
+    from receiver.tracing import Traces
+
 
 class _Lifespan:
-    """Lets the publish under way finish before the process ends."""
+    """Lets the publish under way finish before the process ends, and its spans be sent."""
 
-    def __init__(self, handoff: HandOff) -> None:
+    def __init__(self, handoff: HandOff, traces: "Traces | None") -> None:
         self._handoff = handoff
+        self._traces = traces
 
     async def process_shutdown(self, _scope: object, _event: object) -> None:
         await self._handoff.close()
+        if self._traces:
+            self._traces.close()
 
 
 def _serialize_error(_req: Request, resp: Response, error: falcon.HTTPError) -> None:
@@ -33,7 +41,9 @@ def _serialize_error(_req: Request, resp: Response, error: falcon.HTTPError) -> 
     )
 
 
-def create_app(settings: Settings, broker: Broker) -> falcon.asgi.App[Request, Response]:
+def create_app(
+    settings: Settings, broker: Broker, traces: "Traces | None" = None
+) -> falcon.asgi.App[Request, Response]:
     """Return the ASGI application for the given collaborators."""
     handoff = HandOff(broker.publish)
     authenticator = Authenticator(
@@ -41,9 +51,10 @@ def create_app(settings: Settings, broker: Broker) -> falcon.asgi.App[Request, R
         require_signature=settings.require_signature,
         tolerance=settings.signature_tolerance,
     )
-    app = falcon.asgi.App(middleware=[_Lifespan(handoff)])
+    app = falcon.asgi.App(middleware=[_Lifespan(handoff, traces)])
     app.set_error_serializer(_serialize_error)
-    app.add_route(settings.webhook_path, Webhooks(authenticator, handoff, settings.max_body_bytes))
+    webhooks = Webhooks(authenticator, handoff, settings.max_body_bytes, traces)
+    app.add_route(settings.webhook_path, webhooks)
     app.add_route("/healthz", Healthz())
     app.add_route("/readyz", Readyz(broker.reach))
     return app
@@ -52,4 +63,7 @@ def create_app(settings: Settings, broker: Broker) -> falcon.asgi.App[Request, R
 def get_app() -> falcon.asgi.App[Request, Response]:
     """Return the application that the environment describes; gunicorn's entry point."""
     settings = Settings.load()
-    return create_app(settings, Broker(application_marks(settings.validation_keys)))
+    endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    tracing = load_extra(endpoint, "receiver.tracing") if settings.otel_exporter_otlp_endpoint else None
+    broker = Broker(application_marks(settings.validation_keys))
+    return create_app(settings, broker, tracing and tracing.Traces(settings))

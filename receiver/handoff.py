@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from celeryconfig import TRACEPARENT
 from receiver.envelope import Envelope
 
 _log = structlog.get_logger(__name__)
@@ -47,6 +48,8 @@ class Delivery:
     #: By the event loop's clock.
     deadline: float
     confirmed: asyncio.Future[None]
+    #: The context of its span, where somebody traces: its own, for its group has none.
+    traceparent: str | None = None
 
     @property
     def size(self) -> int:
@@ -55,7 +58,10 @@ class Delivery:
 
     def message(self) -> dict[str, str]:
         """Return the event as the intake task takes it."""
-        return {"body": self.envelope.text, "received_at": self.received_at}
+        event = {"body": self.envelope.text, "received_at": self.received_at}
+        if self.traceparent:
+            event[TRACEPARENT] = self.traceparent
+        return event
 
 
 class HandOff:
@@ -85,14 +91,18 @@ class HandOff:
         self._all_here = asyncio.Event()
         self._publisher: asyncio.Task[None] | None = None
 
-    async def deliver(self, envelope: Envelope) -> None:
-        """Return once the broker holds the event. Raises BrokerUnavailable after `timeout` seconds."""
+    async def deliver(self, envelope: Envelope, traceparent: str | None = None) -> None:
+        """Return once the broker holds the event. Raises BrokerUnavailable after `timeout` seconds.
+
+        `traceparent` is the context of its span, which goes with it.
+        """
         size = len(envelope.text)
         if self._waiting_bytes + size > self._limits.waiting_bytes:
             raise BrokerUnavailable("Too many events wait for the broker.")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
-        delivery = Delivery(envelope, datetime.now(UTC).isoformat(), deadline, loop.create_future())
+        received_at = datetime.now(UTC).isoformat()
+        delivery = Delivery(envelope, received_at, deadline, loop.create_future(), traceparent)
         self._waiting.append(delivery)
         self._waiting_bytes += size
         self._unanswered.append(delivery)

@@ -1,13 +1,20 @@
 """The route that Coinflow posts to: size, authentication, envelope, hand-off, 200."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
 import structlog
 from falcon.asgi import Request, Response
 
+from celeryconfig import TRACEPARENT
 from receiver.answers import NOT_AN_EVENT, NOT_AUTHENTIC, TOO_LARGE, TRY_AGAIN
 from receiver.authentication import AuthenticationError, Authenticator
-from receiver.envelope import EnvelopeError, read_envelope
+from receiver.envelope import Envelope, EnvelopeError, read_envelope
 from receiver.handoff import BrokerUnavailable, HandOff
 from receiver.refusals import Refusals
+
+if TYPE_CHECKING:
+    from receiver.tracing import Traces
 
 _log = structlog.get_logger(__name__)
 
@@ -15,15 +22,23 @@ _log = structlog.get_logger(__name__)
 _RETRY_AFTER = 5
 #: Every good delivery's answer, written once.
 _TAKEN = b'{"success": true}'
+_UNTRACED = nullcontext()
 
 
 class Webhooks:
     """Answers 200 only once the broker holds the event."""
 
-    def __init__(self, authenticator: Authenticator, handoff: HandOff, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        handoff: HandOff,
+        max_body_bytes: int,
+        traces: "Traces | None" = None,
+    ) -> None:
         self._authenticator = authenticator
         self._handoff = handoff
         self._max_body_bytes = max_body_bytes
+        self._traces = traces
         self._refusals = Refusals()
 
     async def on_post(self, req: Request, resp: Response) -> None:
@@ -34,7 +49,8 @@ class Webhooks:
                 req.get_header("Authorization"), req.get_header("Coinflow-Signature"), body
             )
             envelope = read_envelope(body)
-            await self._handoff.deliver(envelope)
+            with self._traced(envelope, req) as traceparent:
+                await self._handoff.deliver(envelope, traceparent)
         except AuthenticationError as error:
             self._refusals.note(str(error))
             raise NOT_AUTHENTIC.error(str(error)) from None
@@ -44,6 +60,11 @@ class Webhooks:
         except BrokerUnavailable as error:
             raise TRY_AGAIN.error(f"{error} Nothing was taken in.", retry_after=_RETRY_AFTER) from None
         resp.data = _TAKEN
+
+    def _traced(self, envelope: Envelope, req: Request) -> AbstractContextManager[str | None]:
+        if self._traces is None:
+            return _UNTRACED
+        return self._traces.delivery(envelope, req.get_header(TRACEPARENT))
 
     async def _read(self, req: Request) -> bytes:
         # Counted while reading: Content-Length may be missing or lie.

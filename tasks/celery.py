@@ -11,9 +11,10 @@ from celery import Celery, Task
 from celery.signals import setup_logging, worker_before_create_process
 from sqlalchemy import Engine
 
-from celeryconfig import APPLICATION_HEADER, WORKERS_QUEUES, application_marks
+from celeryconfig import APPLICATION_HEADER, TRACEPARENT, WORKERS_QUEUES, application_marks
 from tasks.settings import Settings
 from tasks.store.database import CONNECTIONS, connect
+from tasks.tracing import tracing
 from tasks.worker.price_list_watch import PriceListWatch
 from tasks.worker.queues import Queues
 from tasks.worker.shared_memory import share_with_children
@@ -82,11 +83,13 @@ class Application(Celery):
         return own
 
     def send_task(self, *arguments: Any, **options: Any) -> Any:
-        """Send a task, marked as this application's."""
+        """Send a task, marked as this application's, and with the context of what sends it."""
         headers = {
             **(options.get("headers") or {}),
             APPLICATION_HEADER: ",".join(self.conf.application_marks),
         }
+        if traceparent := tracing.traceparent():
+            headers[TRACEPARENT] = traceparent
         return super().send_task(*arguments, **{**options, "headers": headers})
 
     def connection(self, *arguments: Any, **options: Any) -> Any:
@@ -109,6 +112,11 @@ def create_app(settings: Settings) -> Application:
     return app
 
 
+def _begin_telling(settings: Settings) -> None:
+    settings.configure_logs(*([tracing.add_trace_id] if settings.otel_exporter_otlp_endpoint else []))
+    tracing.begin(settings)
+
+
 def collaborators(task: Task[..., Any]) -> Collaborators:
     """Return what a task works on."""
     return cast("Application", task.app).prepare()
@@ -119,7 +127,7 @@ def __getattr__(name: str) -> Application:
     if name != "app":
         raise AttributeError(name)
     settings = Settings.load()
-    setup_logging.connect(lambda **_: settings.configure_logs(), weak=False)
+    setup_logging.connect(lambda **_: _begin_telling(settings), weak=False)
     worker_before_create_process.connect(share_with_children)
     # It is there before its modules are, because they may ask for it.
     globals()[name] = app = create_app(settings)

@@ -54,7 +54,8 @@ structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 # Before any test module is imported: celeryconfig reads the environment when it is.
 os.environ["PYTHON_DOTENV_DISABLED"] = "1"
-for _name in (*_NAMES, *(each for each in os.environ if each.startswith("NOTIFY_"))):
+_GROUPS = ("NOTIFY_", "OTEL_", "SENTRY_")
+for _name in (*_NAMES, *(each for each in os.environ if each.startswith(_GROUPS))):
     os.environ.pop(_name, None)
 
 # The tests' databases lie behind a pooler then.

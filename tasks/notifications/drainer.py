@@ -13,12 +13,13 @@ from contextlib import suppress
 import structlog
 from sqlalchemy import Engine
 
-from tasks.notifications.outcome import Outcome
+from tasks.notifications.outcome import Outcome, OutcomeKind
 from tasks.notifications.tellers import Teller
 from tasks.notifications.turn import Ended, Terms, Turn, log, take_turn
 from tasks.payments.change import Notification
 from tasks.store.faults import name, told
 from tasks.store.notifications import Claimed
+from tasks.tracing import tracing
 from tasks.worker.kinds import Kind
 from tasks.worker.retries import kind
 
@@ -91,12 +92,25 @@ class Drainer:
                 turn = await self._take_turn(is_last=is_last)
                 self.due_at = None if turn.wait is None else time.monotonic() + turn.wait
                 for claimed, told in turn.claimed:
-                    self._tries[asyncio.create_task(self._try(told))] = claimed
+                    self._tries[asyncio.create_task(self._try(claimed, told))] = claimed
                 if is_last or not await self._has_more(turn.wait):
                     return
 
-    async def _try(self, told: Notification | Outcome) -> Outcome:
-        return told if isinstance(told, Outcome) else await self._teller.tell(told)
+    async def _try(self, claimed: Claimed, told: Notification | Outcome) -> Outcome:
+        if isinstance(told, Outcome):
+            return told
+        with tracing.span(
+            "notification",
+            "CLIENT",
+            endpoint=self._endpoint,
+            payment_id=claimed.payment_id,
+            version=claimed.version,
+            attempt=claimed.attempt,
+        ):
+            outcome = await self._teller.tell(told)
+            if outcome.kind is not OutcomeKind.DONE:
+                tracing.fail(str(outcome.kind))
+        return outcome
 
     def _is_over(self) -> bool:
         return self._is_stopping() or time.monotonic() > self._until

@@ -20,6 +20,7 @@ from tasks.notifications.plain_text import one_line
 from tasks.notifications.progress import Progress
 from tasks.notifications.request import Request, RequestForm, secrets_of
 from tasks.notifications.tls import tls_context
+from tasks.tracing import tracing
 
 #: Seconds for a try in all: name look-up, connecting, TLS, sending, and reading the answer.
 SECONDS = 10.0
@@ -83,7 +84,9 @@ class HttpClient:
         progress = Progress()
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await self._ask(self._form.fill(message_id, body, datetime.now(UTC)), progress)
+                traceparent = tracing.traceparent()
+                request = self._form.fill(message_id, body, datetime.now(UTC), traceparent=traceparent)
+                answer = await self._ask(request, progress)
             return outcome_of(answer, datetime.now(UTC))
         except Failure as failure:
             return Outcome(failure.kind, reason=str(failure))

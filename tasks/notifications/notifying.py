@@ -23,7 +23,7 @@ _draining: dict[str, Drainer] = {}
 _changing = threading.Lock()
 
 
-@shared_task(name=NOTIFY_TASK, bind=True, base=ReliableTask)
+@shared_task(name=NOTIFY_TASK, bind=True, base=ReliableTask, is_traced=False)
 def notify(self: ReliableTask, endpoints: Collection[str]) -> None:
     """Tell endpoints what is due; ring as often as you like."""
     own = collaborators(self)

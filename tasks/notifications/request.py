@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 import httpx2
 from standardwebhooks import Webhook
 
+from celeryconfig import TRACEPARENT
+
 #: The product and its version, by which the server's own log tells who asks.
 USER_AGENT = "coinflow-webhooks/0.1.0"
 #: Characters; shorter parts of a URL occur elsewhere by chance, and keep no secret.
@@ -45,8 +47,8 @@ class RequestForm:
         if url.userinfo:
             self._headers.append((b"authorization", b"Basic " + _credentials(url)))
 
-    def fill(self, message_id: str, body: bytes, now: datetime) -> Request:
-        """Return one try's request; `now` has a time zone."""
+    def fill(self, message_id: str, body: bytes, now: datetime, *, traceparent: str | None = None) -> Request:
+        """Return one try's request; `now` has a time zone. `traceparent` is the context of the try's span."""
         text = body.decode()
         signatures = " ".join(signer.sign(message_id, now, text) for signer in self._signers)
         headers = [
@@ -56,6 +58,8 @@ class RequestForm:
             (b"webhook-timestamp", str(int(now.timestamp())).encode()),
             (b"webhook-signature", signatures.encode()),
         ]
+        if traceparent:
+            headers.append((TRACEPARENT.encode(), traceparent.encode()))
         return Request(self._target, headers, body)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from celery import Celery
 from sqlalchemy import Connection
@@ -38,6 +38,8 @@ class Delivery(TypedDict):
 
     body: str
     received_at: str
+    #: The context of the delivery's span, where the receiver traces.
+    traceparent: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)

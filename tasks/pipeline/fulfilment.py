@@ -11,6 +11,7 @@ from tasks.store import ledger, runs
 from tasks.store.fulfilment import fulfil
 from tasks.store.runs import FULFILMENT
 from tasks.store.states import RunState
+from tasks.tracing import tracing
 from tasks.worker.groups import GroupTask
 
 
@@ -25,6 +26,7 @@ class _Fulfilment(GroupTask):
 def fulfil_payments(self: _Fulfilment, payment_ids: list[str]) -> str | None:
     """Bring the wallets in line with the payments' events; run it as often as you like."""
     own = collaborators(self)
+    tracing.note(payment_ids=payment_ids)
     if self.is_redelivered:
         with own.engine.begin() as connection:
             if not runs.begin(connection, _pending(connection, *payment_ids), FULFILMENT):

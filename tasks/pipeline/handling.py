@@ -9,6 +9,7 @@ from tasks.errors import PayloadInvalid
 from tasks.pipeline.dispatch import HANDLER_TASKS
 from tasks.pipeline.routing import ROUTES
 from tasks.store import events, runs
+from tasks.tracing import tracing
 from tasks.worker.reliable_task import ReliableTask
 
 
@@ -37,7 +38,9 @@ def _call(self: _Handling, event_id: int) -> None:
         if not runs.begin(connection, [event_id], handler):
             return
         body = events.body_of(connection, event_id)
-    event = read_event(read_packet(body))
+    packet = read_packet(body)
+    tracing.note(event_type=packet.event_type, payment_id=packet.payment_id)
+    event = read_event(packet)
     if event is None:
         raise PayloadInvalid("This version does not know the event's type.")
     try:

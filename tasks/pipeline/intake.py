@@ -1,6 +1,6 @@
 """Intake: stores events under their unique keys and routes them by event type."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -25,6 +25,7 @@ from tasks.store.orders import orders_of
 from tasks.store.runs import FULFILMENT, INTAKE, ORDERS, Pending
 from tasks.store.savepoint import Undone, savepoint
 from tasks.store.states import RunState
+from tasks.tracing import tracing
 from tasks.worker.groups import GroupTask
 
 _log = structlog.get_logger(__name__)
@@ -49,8 +50,13 @@ class Taken:
         return self.work
 
 
-@shared_task(name=INTAKE_TASK, bind=True, base=GroupTask, shown_arguments="<events>")
-def store_events(self: GroupTask, deliveries: list[Delivery]) -> str | None:
+class _Intake(GroupTask):
+    def origins(self, deliveries: list[Delivery]) -> Iterable[str]:
+        return (each["traceparent"] for each in deliveries if "traceparent" in each)
+
+
+@shared_task(name=INTAKE_TASK, bind=True, base=_Intake, shown_arguments="<events>")
+def store_events(self: _Intake, deliveries: list[Delivery]) -> str | None:
     """Store the events, fulfil their payments, and send what is left to do to its handlers.
 
     One that cannot be stored for good goes to the dead queue.
@@ -60,6 +66,7 @@ def store_events(self: GroupTask, deliveries: list[Delivery]) -> str | None:
     is_first = not (self.is_redelivered or self.attempt.held_for or self.request.retries)
     with own.engine.begin() as connection:
         taken = take_in(connection, deliveries, own.settings.merchant_ids)
+        tracing.note(events=len(deliveries), payment_ids=taken.work.payment_ids)
         if is_first and not taken.holds_runs:
             work, fulfilled = _fulfil(connection, own, taken)
         else:

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, NoReturn
 
 import structlog
@@ -10,9 +12,10 @@ from celery.app.trace import LOG_REJECTED
 from celery.exceptions import Reject, SoftTimeLimitExceeded, TaskPredicate
 from structlog.contextvars import bound_contextvars
 
-from celeryconfig import CONFIRM_TIMEOUT
+from celeryconfig import CONFIRM_TIMEOUT, TRACEPARENT
 from tasks.errors import Stalled
 from tasks.store.faults import name, told
+from tasks.tracing import tracing
 from tasks.worker.retries import Attempt, GiveUp, RetryIn, next_step
 
 _log = structlog.get_logger(__name__)
@@ -53,11 +56,26 @@ class ReliableTask(Task[..., str | None]):
     is_merchants = False
     #: What logs and monitors show in place of arguments that hold personal data.
     shown_arguments: str | None = None
+    #: Whether a run is a span.
+    is_traced = True
 
     def __call__(self, *args: Any, **options: Any) -> str | None:
         """Run the task, and act on an error as the policy says."""
-        with bound_contextvars(**({"task_id": self.request.id} if self.request.id else {})):
+        bound = {"task_id": self.request.id} if self.request.id else {}
+        with bound_contextvars(**bound), self._span(*args):
             return self._run(*args, **options)
+
+    def origins(self, *_args: Any) -> Iterable[str]:
+        """Return the contexts, each a `traceparent`, of what the arguments came from."""
+        return ()
+
+    def _span(self, *args: Any) -> AbstractContextManager[object]:
+        if not self.is_traced:
+            return nullcontext()
+        parent = getattr(self.request, TRACEPARENT, None)
+        return tracing.span(
+            self.name, "CONSUMER", parent=parent, origins=self.origins(*args), task_id=self.request.id
+        )
 
     def _run(self, *args: Any, **options: Any) -> str | None:
         try:
@@ -100,6 +118,7 @@ class ReliableTask(Task[..., str | None]):
     def _act(self, error: Exception, *args: Any) -> None:
         if isinstance(error, SoftTimeLimitExceeded) and not self.is_merchants:
             error = Stalled("The time limit was hit.")
+        tracing.fail(name(error))
         step = self.next_step(error, *args)
         if isinstance(step, RetryIn):
             self._try_again(error, step)

@@ -40,7 +40,7 @@ class Releases:
         self._engine = engine
         self._former = former
 
-    def give(self, release: str, *events: dict[str, Any]) -> None:
+    def give(self, release: str, *events: dict[str, Any], **beside: str) -> None:
         if release == "new":
             take_in(self._engine, *(delivery(**event) for event in events))
             run(self._engine, ["pay"])
@@ -49,7 +49,7 @@ class Releases:
             [sys.executable, "-P", ROOT / "tests" / "former_pipeline.py"],
             cwd=self._former,
             env=os.environ | {"PYTHONPATH": str(self._former)},
-            input=json.dumps([delivery(**event) for event in events]).encode(),
+            input=json.dumps([delivery(**event) | beside for event in events]).encode(),
             check=True,
         )
 
@@ -139,3 +139,10 @@ def test_a_wallet_that_the_former_release_has_named_is_found_once_it_is_touched(
         assert (shown["wallet"], [each["status"] for each in shown["items"]]) == (ADDRESS, ["suspended"])
     releases.give("former", {**WON, **named})
     assert [each["status"] for each in read("wallets", "show", ADDRESS.lower())["items"]] == ["granted"]
+
+
+def test_the_former_release_takes_an_event_beside_which_stands_what_it_does_not_know(
+    releases: Releases,
+) -> None:
+    releases.give("former", {}, traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert releases.now() == GRANTED

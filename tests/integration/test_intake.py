@@ -228,3 +228,15 @@ def test_a_copy_of_what_came_before_its_type_was_known_is_fulfilled(engine: Engi
     app.tasks[FULFILMENT_TASK](["pay"])
     assert count(engine, grants) == 1
     assert count(engine, dead_letters) == 0
+
+
+def test_an_event_that_brings_its_spans_context_is_taken_as_any_other_and_keeps_it(
+    engine: Engine, app: Application
+) -> None:
+    context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    both = [delivery() | {"traceparent": context}, delivery("other")]
+    with redelivered(app, INTAKE_TASK) as store_events:
+        store_events(both)
+    assert taken(app) == [(INTAKE_TASK, [each]) for each in both]
+    app.tasks[INTAKE_TASK](both)
+    assert count(engine, grants) == 2

@@ -178,6 +178,11 @@ def check_make(arguments: list[str]) -> None:
     assert arguments[0] in targets, arguments
 
 
+def check_pip(arguments: list[str]) -> None:
+    assert arguments[:-1] == ["install", "--require-hashes", "-r"], arguments
+    assert (ROOT / arguments[-1]).is_file(), arguments
+
+
 def check_python(arguments: list[str]) -> None:
     assert arguments[0] == "-m", arguments
     assert importlib.util.find_spec(arguments[1]), arguments
@@ -273,6 +278,7 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "node": check_node,
     "npm": check_npm,
     "openssl": check_openssl,
+    "pip": check_pip,
     "pytest": check_pytest,
     "python": check_python,
 }

@@ -206,3 +206,21 @@ def test_flower_knows_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("https://flower.example", "flower.example:443", "a b"):
         monkeypatch.setenv("FLOWER_HOSTS", wrong)
         assert "FLOWER_HOSTS" in complaint(FlowerSettings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+    ],
+)
+def test_a_collector_that_cannot_be_reached_by_its_address_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("COINFLOW_VALIDATION_KEY", "own-key")
+    monkeypatch.setenv(name, value)
+    for settings in (ReceiverSettings, TaskSettings):
+        said = complaint(settings)
+        assert f"{name}: " in said
+        assert "hidden" not in said

@@ -217,3 +217,20 @@ async def test_the_log_tells_of_a_group_in_one_line(broker: Broker) -> None:
         "payments": ["of 0", "of 1"],
     }
     assert [(line["task_id"], line["events"]) for line in lines[1:]] == [("task-2", 100), ("task-2", 1)]
+
+
+@in_a_loop
+async def test_each_event_of_a_group_has_its_own_context_or_none() -> None:
+    published: list[dict[str, str]] = []
+
+    def publish(events: Sequence[dict[str, str]]) -> str:
+        published.extend(events)
+        return "task"
+
+    hand_off = HandOff(publish)
+    await asyncio.gather(hand_off.deliver(event("traced"), "00-1-2-01"), hand_off.deliver(event("untraced")))
+    await hand_off.close()
+    traced, untraced = published
+    assert traced["traceparent"] == "00-1-2-01"
+    # Nobody sees a difference who does not trace.
+    assert untraced.keys() == {"body", "received_at"}

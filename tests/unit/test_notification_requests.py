@@ -53,6 +53,14 @@ def test_a_request_tells_the_server_what_it_needs() -> None:
     }
 
 
+def test_a_request_takes_its_spans_context_along_if_there_is_one() -> None:
+    form = RequestForm(URL, [OLD])
+    context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    sent = form.fill("msg_1", b"{}", datetime.now(UTC), traceparent=context)
+    assert headers(sent)["traceparent"] == context
+    assert "traceparent" not in headers(form.fill("msg_1", b"{}", datetime.now(UTC)))
+
+
 def test_a_url_without_a_user_sends_none() -> None:
     request = RequestForm(httpx2.URL("https://shop.example"), [OLD]).fill("msg_1", b"{}", datetime.now(UTC))
     assert request.target == b"/"

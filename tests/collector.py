@@ -1,0 +1,97 @@
+"""A collector of spans and errors in a test's own process, on a real socket: it keeps whatever is posted."""
+
+import gzip
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedSpan:
+    """A span as it came."""
+
+    service: str
+    name: str
+    #: Its trace and its own id.
+    context: tuple[str, str]
+    parent: str
+    links: tuple[tuple[str, str], ...]
+    attributes: dict[str, Any]
+    #: The error's name, if it failed.
+    failure: str
+    events: int
+
+
+class Collector:
+    """Listens while it is entered."""
+
+    def __init__(self) -> None:
+        #: The path and the body of each request, without its compression.
+        self.received: list[tuple[str, bytes]] = []
+        received = self.received
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                is_packed = self.headers["Content-Encoding"] == "gzip"
+                received.append((self.path, gzip.decompress(body) if is_packed else body))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """Where spans go, as OTEL_EXPORTER_OTLP_ENDPOINT."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def spans(self) -> list[CollectedSpan]:
+        """The spans that have come."""
+        return [
+            span for path, body in tuple(self.received) if path == "/v1/traces" for span in _spans_of(body)
+        ]
+
+
+def _spans_of(body: bytes) -> Iterator[CollectedSpan]:
+    for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+        resource = {each.key: _value(each.value) for each in of_resource.resource.attributes}
+        for span in (span for scope in of_resource.scope_spans for span in scope.spans):
+            yield CollectedSpan(
+                service=str(resource["service.name"]),
+                name=span.name,
+                context=(span.trace_id.hex(), span.span_id.hex()),
+                parent=span.parent_span_id.hex(),
+                links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
+                attributes={each.key: _value(each.value) for each in span.attributes},
+                failure=span.status.message,
+                events=len(span.events),
+            )
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return getattr(value, kind) if kind else None
