@@ -4,6 +4,7 @@ Both sides load this module as Celery's configuration. It also holds `Environmen
 environment that every process reads, because the broker's address is Celery's first setting.
 """
 
+import atexit
 import hashlib
 import logging
 import os
@@ -104,6 +105,17 @@ def _check_otlp_endpoint(url: str) -> str:
     return url
 
 
+def _check_dsn(dsn: SecretStr) -> SecretStr:
+    parts = urlsplit(dsn.get_secret_value())
+    if (
+        parts.scheme not in {"http", "https"}
+        or not (parts.hostname and parts.username)
+        or not re.search(r"/\d+$", parts.path)
+    ):
+        raise ValueError("expected https://<key>@<host>/<project>, as Sentry shows it")
+    return dsn
+
+
 def split_commas(value: Any) -> Any:
     """Return the parts of a comma-separated variable, without blanks around them."""
     return (
@@ -151,6 +163,8 @@ class Environment(BaseSettings):
     otel_service_name: str | None = None
     #: Milliseconds between two exports: a process that is killed takes what is younger with it.
     otel_bsp_schedule_delay: PositiveInt = 1000
+    #: Where errors go.
+    sentry_dsn: Annotated[SecretStr, AfterValidator(_check_dsn)] | None = None
 
     @field_validator("broker_url")
     @classmethod
@@ -196,7 +210,8 @@ class Environment(BaseSettings):
     def configure_logs(self, *more: Any) -> None:
         """Write one line per fact to standard output, from our code and from every library alike.
 
-        `more` are structlog's processors that add to what each line says.
+        `more` are structlog's processors that add to what each line says. Errors go to Sentry as well, where
+        that is asked for.
         """
         import structlog  # noqa: PLC0415  # it takes as long as many a command, which has no log
 
@@ -232,9 +247,29 @@ class Environment(BaseSettings):
         )
         logging.root.handlers = [handler]
         logging.root.setLevel(self.log_level)
+        self._send_errors()
+
+    def _send_errors(self) -> None:
+        if self.sentry_dsn is None:
+            return
+        handlers = load_extra("SENTRY_DSN", "sentry_sdk.integrations.logging")
+        if handlers is None:
+            return
+        handlers.sentry_sdk.init(
+            dsn=self.sentry_dsn.get_secret_value(),
+            environment=self.environment,
+            # They would replace parts of Celery, Falcon and SQLAlchemy; what goes wrong there is logged.
+            default_integrations=False,
+            auto_enabling_integrations=False,
+            integrations=[handlers.sentry_sdk.integrations.dedupe.DedupeIntegration()],
+            include_local_variables=False,
+            before_send=_without_data,
+        )
+        logging.root.addHandler(handlers.EventHandler(level=logging.ERROR))
+        atexit.register(handlers.sentry_sdk.flush, timeout=FLUSH_TIME)
 
 
-#: Seconds in which a process that ends may send what is left of its spans.
+#: Seconds in which a process that ends may send what is left of its spans and errors.
 FLUSH_TIME = 2.0
 
 
@@ -250,6 +285,45 @@ def load_extra(variable: str, module: str) -> Any:
             next_step=f"Install requirements-telemetry.txt, or unset {variable}; all else goes on without.",
         )
         return None
+
+
+def send_error(error: Exception) -> None:
+    """Send an error to Sentry, if it goes there at all, that the log does not call one."""
+    if sentry := sys.modules.get("sentry_sdk"):
+        sentry.capture_exception(error)
+
+
+#: What Sentry is told of every error; of an exception its type, and the lines of code that it came through.
+_TOLD = (
+    "environment",
+    "event_id",
+    "level",
+    "logger",
+    "platform",
+    "release",
+    "sdk",
+    "server_name",
+    "timestamp",
+)
+_TOLD_OF_EXCEPTION = ("mechanism", "module", "stacktrace", "type")
+
+
+def _without_data(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]:
+    """Return what of an error may leave: what it is and where, and by which ids the log tells the rest.
+
+    What an exception or a line of the log says in words may quote a body, a key or a buyer.
+    """
+    told = {name: event[name] for name in _TOLD if name in event}
+    bound = structlog.contextvars.get_contextvars()
+    told["tags"] = {name: str(bound[name]) for name in ("task_id", "event_id") if name in bound}
+    if record := hint.get("log_record"):
+        place = f"{record.filename}, line {record.lineno}"
+        told["logentry"] = {"message": record.msg.get("event") if isinstance(record.msg, dict) else place}
+    if raised := event.get("exception", {}).get("values"):
+        told["exception"] = {
+            "values": [{name: each[name] for name in _TOLD_OF_EXCEPTION if name in each} for each in raised]
+        }
+    return told
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -1,6 +1,7 @@
 """A collector of spans and errors in a test's own process, on a real socket: it keeps whatever is posted."""
 
 import gzip
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,11 +68,22 @@ class Collector:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
+    def dsn(self) -> str:
+        """Where errors go, as SENTRY_DSN."""
+        return f"http://public@127.0.0.1:{self._server.server_port}/1"
+
+    @property
     def spans(self) -> list[CollectedSpan]:
         """The spans that have come."""
         return [
             span for path, body in tuple(self.received) if path == "/v1/traces" for span in _spans_of(body)
         ]
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The errors that have come."""
+        bodies = [body for path, body in tuple(self.received) if path == "/api/1/envelope/"]
+        return [event for body in bodies for event in _events_of(body)]
 
 
 def _spans_of(body: bytes) -> Iterator[CollectedSpan]:
@@ -95,3 +107,11 @@ def _value(value: AnyValue) -> Any:
     if kind == "array_value":
         return [_value(each) for each in value.array_value.values]
     return getattr(value, kind) if kind else None
+
+
+def _events_of(envelope: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the events of an envelope: a line for it, and a line and a payload for each item."""
+    _, *items = envelope.split(b"\n")
+    for header, payload in zip(items[::2], items[1::2], strict=False):
+        if header and json.loads(header)["type"] == "event":
+            yield json.loads(payload)

@@ -12,11 +12,12 @@ from celery.app.trace import LOG_REJECTED
 from celery.exceptions import Reject, SoftTimeLimitExceeded, TaskPredicate
 from structlog.contextvars import bound_contextvars
 
-from celeryconfig import CONFIRM_TIMEOUT, TRACEPARENT
+from celeryconfig import CONFIRM_TIMEOUT, TRACEPARENT, send_error
 from tasks.errors import Stalled
 from tasks.store.faults import name, told
 from tasks.tracing import tracing
-from tasks.worker.retries import Attempt, GiveUp, RetryIn, next_step
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import Attempt, GiveUp, RetryIn, kind, next_step
 
 _log = structlog.get_logger(__name__)
 # `task.held` says it in a line; Celery would add a traceback each time.
@@ -119,6 +120,9 @@ class ReliableTask(Task[..., str | None]):
         if isinstance(error, SoftTimeLimitExceeded) and not self.is_merchants:
             error = Stalled("The time limit was hit.")
         tracing.fail(name(error))
+        if kind(error) is Kind.UNEXPECTED:
+            # Of the others the log, the dead letters and the doctor tell what to do.
+            send_error(error)
         step = self.next_step(error, *args)
         if isinstance(step, RetryIn):
             self._try_again(error, step)

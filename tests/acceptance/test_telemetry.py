@@ -1,4 +1,4 @@
-"""What leaves for whoever collects spans, and what never does: one purchase, told by all."""
+"""What leaves for whoever collects spans and errors, and what never does: one purchase, told by all."""
 
 import json
 import urllib.request
@@ -66,6 +66,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             # Nothing leaves before the processes stop.
             "OTEL_BSP_SCHEDULE_DELAY": "600000",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "SENTRY_DSN": collector.dsn,
             "WEB_CONCURRENCY": "1",
             "WORKER_CONCURRENCY": "1",
         }
@@ -77,8 +78,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
                 for number in range(OTHERS):
                     senders.submit(deliver, stack, "Reserve Released", f"other-{number}")
             wait_until(lambda: heard, what="the shop is told", log=lambda: stack.log("notify"))
-            said = "LookupError"
-            wait_until(lambda: said in stack.log("worker"), what=said, log=lambda: stack.log("worker"))
+            wait_until(lambda: collector.errors, what="an error is told", log=lambda: stack.log("worker"))
             wait_until(lambda: len(stack.read("events", "list")) > OTHERS, what="the others are stored")
             for name in PROCESSES:
                 stack.processes[name].terminate()
@@ -128,6 +128,15 @@ def test_a_line_of_the_log_names_its_trace(story: Story) -> None:
     lines = [json.loads(line) for line in story.stack.log("worker").splitlines() if line[:1] == "{"]
     (moved,) = [line for line in lines if line["event"] == "ledger.moved"]
     assert moved["trace_id"] == story.span("tasks.intake.store_events").context[0]
+
+
+def test_an_unforeseen_error_is_told_by_its_name_and_its_place(story: Story) -> None:
+    error = story.collector.errors[0]
+    (raised,) = error["exception"]["values"]
+    assert (raised["type"], raised["stacktrace"]["frames"][-1]["function"]) == ("LookupError", "quote")
+    assert "value" not in raised
+    assert error["environment"] == "development"
+    assert error["tags"]["task_id"] in story.stack.log("worker")
 
 
 def test_nothing_leaves_that_a_buyer_or_a_key_is_known_by(story: Story) -> None:

@@ -213,6 +213,8 @@ def test_flower_knows_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+        ("SENTRY_DSN", "https://hidden@host"),
+        ("SENTRY_DSN", "https://host/1"),
     ],
 )
 def test_a_collector_that_cannot_be_reached_by_its_address_is_named(

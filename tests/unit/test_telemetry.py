@@ -22,7 +22,7 @@ get_app()
 from tasks.celery import app
 app.log.setup()
 # The client of Redis looks for the rest of OpenTelemetry by itself.
-theirs = {"opentelemetry.exporter"}
+theirs = {"opentelemetry.exporter", "sentry_sdk"}
 print(json.dumps({"there": sorted(theirs & {name for name, module in sys.modules.items() if module})}))
 """
 #: Makes spans of tasks, says how long it takes to send what is left, and ends.
@@ -40,6 +40,7 @@ print(time.monotonic() - began)
 """
 ASKED = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+    "SENTRY_DSN": "http://public@127.0.0.1:9/1",
 }
 
 
@@ -59,14 +60,16 @@ def load(*absent: str, **environment: str) -> list[dict[str, object]]:
 def test_nothing_is_imported_that_nobody_asks_for() -> None:
     assert load() == [{"there": []}]
     # What looked for them would fail, or say that they are missing.
-    assert load("opentelemetry") == [{"there": []}]
+    assert load("opentelemetry", "sentry_sdk") == [{"there": []}]
 
 
 def test_what_is_asked_for_is_there() -> None:
-    assert load(**ASKED) == [{"there": ["opentelemetry.exporter"]}]
+    assert load(**ASKED) == [{"there": ["opentelemetry.exporter", "sentry_sdk"]}]
 
 
-@pytest.mark.parametrize(("variable", "package"), [("OTEL_EXPORTER_OTLP_ENDPOINT", "opentelemetry")])
+@pytest.mark.parametrize(
+    ("variable", "package"), [("OTEL_EXPORTER_OTLP_ENDPOINT", "opentelemetry"), ("SENTRY_DSN", "sentry_sdk")]
+)
 def test_what_is_not_installed_is_told_once_by_each_process_and_stops_none(
     variable: str, package: str
 ) -> None:
