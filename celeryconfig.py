@@ -278,6 +278,8 @@ def load_extra(variable: str, module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
+        import structlog  # noqa: PLC0415  # as in `configure_logs`
+
         structlog.get_logger(__name__).warning(
             "extra.missing",
             variable=variable,
@@ -313,6 +315,8 @@ def _without_data(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]
 
     What an exception or a line of the log says in words may quote a body, a key or a buyer.
     """
+    import structlog  # noqa: PLC0415  # as in `configure_logs`
+
     told = {name: event[name] for name in _TOLD if name in event}
     bound = structlog.contextvars.get_contextvars()
     told["tags"] = {name: str(bound[name]) for name in ("task_id", "event_id") if name in bound}

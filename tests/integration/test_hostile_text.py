@@ -17,11 +17,11 @@ from tasks.celery import app
 from tasks.cli import main
 from tasks.store import endpoints
 from tasks.store.schema import notifications
+from tests.commands import described
 from tests.integration.commands import ctl, read
 from tests.integration.pipeline import delivery, run, take_in
 from tests.pseudo_terminal import shown
 from tests.stack import ROOT
-from tests.unit.test_command_docs import described
 
 #: Hides text, sets the title, clears the screen by C1, deletes, begins a line, and turns it round.
 HOSTILE = "x\x1b[8m\x1b]0;owned\x07\x9b2J\x85\x7f\r\n\u2028\u202eevil\u2066"
@@ -88,7 +88,7 @@ def environment(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def reading() -> Iterator[list[str]]:
     """Yield every command that reads, with every value of its arguments."""
-    for names, command in described(main, ()):
+    for names, command in described(main):
         options = {each.name for each in command.params}
         if isinstance(command, click.Group) or "who" in options or names in {("trigger",), ("sink",)}:
             continue

@@ -65,7 +65,7 @@ def _newest_of_item(connection: Connection, sought: Sought) -> Mapping[str, int]
     if connection.execute(count).scalar_one() < _MANY:
         return _newest(connection, sought, granted)
     is_meant = granted.where(grants.c.payment_id == events.c.payment_id).exists()
-    came = select(events.c.payment_id, events.c.id).where(is_meant)
+    came: Select[Any] = select(events.c.payment_id, events.c.id).where(is_meant)
     came = between(came, events.c.received_at, sought.since, sought.until)
     came = came.order_by(events.c.id.desc()).limit(_EVENTS * sought.limit)
     newest: dict[str, int] = {}
@@ -114,7 +114,7 @@ def _newest(
 ) -> Mapping[str, int]:
     """Return the newest of these payments, the newest first, each with its last event's number."""
     last = func.max(events.c.id).label("last")
-    query = select(events.c.payment_id, last).where(events.c.payment_id.in_(named))
+    query: Select[Any] = select(events.c.payment_id, last).where(events.c.payment_id.in_(named))
     query = between(query, events.c.received_at, sought.since, sought.until)
     query = query.group_by(events.c.payment_id).order_by(last.desc()).limit(sought.limit)
     return {row.payment_id: row.last for row in connection.execute(query)}
