@@ -14,6 +14,11 @@ class Answer:
     #: What the sender should know, unless the case at hand has something more telling to say.
     description: str
 
+    @property
+    def reason(self) -> str:
+        """What a refusal by Falcon or gunicorn is counted as."""
+        return self.title.lower().replace(" ", "_")
+
     def document(self) -> dict[str, str]:
         """Return the answer's body."""
         return {"title": self.title, "description": self.description}

@@ -1,6 +1,7 @@
 """The receiver's composition root."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 from falcon.asgi import Request, Response
@@ -12,6 +13,7 @@ from receiver.broker import Broker
 from receiver.handoff import HandOff
 from receiver.health import Healthz, Readyz
 from receiver.settings import Settings
+from receiver.tally import Tally, TallyLog
 from receiver.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -19,41 +21,53 @@ if TYPE_CHECKING:
 
 
 class _Lifespan:
-    """Lets the publish under way finish before the process ends, and its spans be sent."""
+    """Lets the publish under way finish before the process ends, and what was counted and timed be told."""
 
-    def __init__(self, handoff: HandOff, traces: "Traces | None") -> None:
+    def __init__(self, handoff: HandOff, tally: Tally, traces: "Traces | None") -> None:
         self._handoff = handoff
+        self._tally = tally
+        self._log = TallyLog(tally)
         self._traces = traces
+
+    async def process_startup(self, scope: dict[str, Any], _event: object) -> None:
+        # gunicorn's worker counts what never reaches the application, and hears first of a stop.
+        scope.setdefault("state", {}).update(tally=self._tally, hurry=self._log.hurry)
+        self._log.start()
 
     async def process_shutdown(self, _scope: object, _event: object) -> None:
         await self._handoff.close()
+        self._log.close()
         if self._traces:
             self._traces.close()
 
 
-def _serialize_error(_req: Request, resp: Response, error: falcon.HTTPError) -> None:
-    # One shape for every answer, whatever the caller says it accepts.
-    ours = any(error.title == answer.title for answer in ANSWERS)
-    resp.media = (
-        {"title": error.title, "description": error.description}
-        if ours
-        else OF_THE_SERVERS[error.status_code].document()
-    )
+def _serializer(tally: Tally) -> Callable[[Request, Response, falcon.HTTPError], None]:
+    def serialize(_req: Request, resp: Response, error: falcon.HTTPError) -> None:
+        # One shape for every answer, whatever the caller says it accepts.
+        if any(error.title == answer.title for answer in ANSWERS):
+            resp.media = {"title": error.title, "description": error.description}
+        else:
+            answer = OF_THE_SERVERS[error.status_code]
+            tally.refuse(answer.status, answer.reason)
+            resp.media = answer.document()
+
+    return serialize
 
 
 def create_app(
     settings: Settings, broker: Broker, traces: "Traces | None" = None
 ) -> falcon.asgi.App[Request, Response]:
     """Return the ASGI application for the given collaborators."""
-    handoff = HandOff(broker.publish)
+    tally = Tally()
+    handoff = HandOff(broker.publish, tally)
     authenticator = Authenticator(
         keys=[key.get_secret_value().encode() for key in settings.validation_keys],
         require_signature=settings.require_signature,
         tolerance=settings.signature_tolerance,
     )
-    app = falcon.asgi.App(middleware=[_Lifespan(handoff, traces)])
-    app.set_error_serializer(_serialize_error)
-    webhooks = Webhooks(authenticator, handoff, settings.max_body_bytes, traces)
+    app = falcon.asgi.App(middleware=[_Lifespan(handoff, tally, traces)])
+    app.set_error_serializer(_serializer(tally))
+    webhooks = Webhooks(authenticator, handoff, tally, settings.max_body_bytes, traces)
     app.add_route(settings.webhook_path, webhooks)
     app.add_route("/healthz", Healthz())
     app.add_route("/readyz", Readyz(broker.reach))

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from receiver.reasons import NotTakenIn, Reason
+
 _V1 = re.compile(r"[0-9a-fA-F]{64}")
 _SECONDS = re.compile(r"[0-9]{1,12}")
 
 
-class AuthenticationError(Exception):
+class AuthenticationError(NotTakenIn):
     """The delivery carries no credential, or one that is wrong; the message never repeats it."""
 
 
@@ -38,16 +40,17 @@ class Authenticator:
         """Raise AuthenticationError unless every credential that is there is right and one is."""
         if authorization is None and signature is None:
             raise AuthenticationError(
-                "Send the Webhook Validation Key in Authorization, or Coinflow-Signature."
+                Reason.NO_CREDENTIAL,
+                "Send the Webhook Validation Key in Authorization, or Coinflow-Signature.",
             )
         if authorization is not None and not self._knows(authorization):
             raise AuthenticationError(
-                "Authorization does not hold a Webhook Validation Key of this receiver."
+                Reason.WRONG_KEY, "Authorization does not hold a Webhook Validation Key of this receiver."
             )
         if signature is not None:
             self._check_signature(signature, body)
         elif self.require_signature:
-            raise AuthenticationError("Coinflow-Signature is required.")
+            raise AuthenticationError(Reason.SIGNATURE_MISSING, "Coinflow-Signature is required.")
 
     def _knows(self, authorization: str) -> bool:
         # The bytes as they came: an HTTP server reads a header's bytes as Latin-1.
@@ -66,14 +69,21 @@ class Authenticator:
             or not signatures
             or not all(map(_V1.fullmatch, signatures))
         ):
-            raise AuthenticationError("Coinflow-Signature is not of the form t=<unix seconds>,v1=<hex>.")
+            raise AuthenticationError(
+                Reason.SIGNATURE_MALFORMED,
+                "Coinflow-Signature is not of the form t=<unix seconds>,v1=<hex>.",
+            )
         expected = [_digest(key, times[0], body) for key in self.keys]
         if not sum(hmac.compare_digest(given, right) for given in signatures for right in expected):
             raise AuthenticationError(
-                "Coinflow-Signature does not match the body and a key of this receiver."
+                Reason.SIGNATURE_WRONG,
+                "Coinflow-Signature does not match the body and a key of this receiver.",
             )
         if self.tolerance and abs(self.clock() - int(times[0])) > self.tolerance:
-            raise AuthenticationError(f"Coinflow-Signature is more than {self.tolerance} s away from now.")
+            raise AuthenticationError(
+                Reason.SIGNATURE_OUT_OF_TIME,
+                f"Coinflow-Signature is more than {self.tolerance} s away from now.",
+            )
 
 
 def _digest(key: bytes, timestamp: str, body: bytes) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from receiver.reasons import NotTakenIn, Reason
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
@@ -26,7 +28,7 @@ class Envelope:
     payment_id: str | None
 
 
-class EnvelopeError(ValueError):
+class EnvelopeError(NotTakenIn):
     """The body is no envelope; the message says which field, what was expected and what came."""
 
 
@@ -45,13 +47,13 @@ def read_envelope(body: bytes) -> Envelope:
         mended = _mend(body)
         if mended != body:
             return read_envelope(mended)
-        raise EnvelopeError(f"The body is not JSON: {error}.") from None
+        raise EnvelopeError(Reason.NOT_JSON, f"The body is not JSON: {error}.") from None
     if not isinstance(packet, dict):
-        raise EnvelopeError(f"The body: expected an object, got {_kind(packet)}.")
+        raise EnvelopeError(Reason.NOT_AN_EVENT, f"The body: expected an object, got {_kind(packet)}.")
     for field, fits, expected in _FIELDS:
         if not fits(packet.get(field)):
             came = _kind(packet[field]) if field in packet else "nothing"
-            raise EnvelopeError(f"{field}: expected {expected}, got {came}.")
+            raise EnvelopeError(Reason.NOT_AN_EVENT, f"{field}: expected {expected}, got {came}.")
     return Envelope(packet["eventType"], body.decode(), _payment_id(packet["data"]))
 
 

@@ -64,7 +64,13 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn ships no types
 
     def _send_error_response(self, status: int, _message: str, _headers: object = ()) -> None:
         # gunicorn's message quotes the request, which may hold a credential in the wrong place.
-        body = json.dumps(OF_THE_SERVERS[status].document())
+        if self.transport.is_closing():
+            # It was ended already, such as by a time-out that the application heard of as well.
+            return
+        answer = OF_THE_SERVERS[status]
+        # The application leaves it there when it starts.
+        self.worker.state["tally"].refuse(status, answer.reason)
+        body = json.dumps(answer.document())
         self._safe_write(
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
@@ -82,6 +88,21 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # gunicorn ships no types
         # gunicorn has no setting for it: the worker makes connections of whatever its module calls so.
         gasgi.ASGIProtocol = Connection
         super().init_process()
+
+    def handle_exit_signal(self) -> None:
+        """Stop when all connections have ended, or be killed after `graceful_timeout`."""
+        super().handle_exit_signal()
+        self._hurry()
+
+    def handle_quit_signal(self) -> None:
+        """Stop at once."""
+        super().handle_quit_signal()
+        self._hurry()
+
+    def _hurry(self) -> None:
+        # The application has left it there, unless it is only starting.
+        if hurry := self.state.get("hurry"):
+            hurry()
 
     def _setup_event_loop(self) -> None:
         super()._setup_event_loop()

@@ -17,6 +17,8 @@ import structlog
 
 from celeryconfig import TRACEPARENT
 from receiver.envelope import Envelope
+from receiver.reasons import NotTakenIn, Reason
+from receiver.tally import Tally
 
 _log = structlog.get_logger(__name__)
 
@@ -35,7 +37,7 @@ class Limits:
     gathering: float = 0.005
 
 
-class BrokerUnavailable(Exception):  # it names a state that passes, not a mistake
+class BrokerUnavailable(NotTakenIn):  # it names a state that passes, not a mistake
     """The broker did not confirm in time that it holds the event; the sender must try again."""
 
 
@@ -73,11 +75,13 @@ class HandOff:
     def __init__(
         self,
         publish: Callable[[Sequence[dict[str, str]]], str],
+        tally: Tally,
         *,
         timeout: float = 4.0,
         limits: Limits = Limits(),  # it is frozen
     ) -> None:
         self._publish = publish
+        self._tally = tally
         self._limits = limits
         self._timeout = timeout
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hand-off")
@@ -98,7 +102,7 @@ class HandOff:
         """
         size = len(envelope.text)
         if self._waiting_bytes + size > self._limits.waiting_bytes:
-            raise BrokerUnavailable("Too many events wait for the broker.")
+            raise BrokerUnavailable(Reason.TOO_MANY_WAIT, "Too many events wait for the broker.")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
         received_at = datetime.now(UTC).isoformat()
@@ -128,6 +132,7 @@ class HandOff:
             await self._gather()
             if not (group := self._next_group()):
                 continue
+            began = loop.time()
             try:
                 task_id = await loop.run_in_executor(
                     self._thread, self._publish, [each.message() for each in group]
@@ -136,9 +141,11 @@ class HandOff:
                 _log.warning(
                     "handoff.failed", events=len(group), error=type(error).__name__, detail=str(error)
                 )
-                self._answer(group, BrokerUnavailable("The broker cannot be reached."))
+                self._answer(group, BrokerUnavailable(Reason.BROKER_AWAY, "The broker cannot be reached."))
             else:
-                self._answer(group, None)
+                seconds = loop.time() - began
+                answered = self._answer(group, None)
+                self._tally.hand_off(events=len(group), answered=answered, seconds=seconds)
                 _tell(task_id, group)
             self._expected = min(len(group) + len(self._waiting), self._limits.events)
 
@@ -164,15 +171,19 @@ class HandOff:
                 size += delivery.size
         return group
 
-    def _answer(self, group: Sequence[Delivery], error: BrokerUnavailable | None) -> None:
+    def _answer(self, group: Sequence[Delivery], error: BrokerUnavailable | None) -> int:
+        """Answer whoever still waits; return how many they are."""
+        gone = 0
         for delivery in group:
             if delivery.confirmed.done():
+                gone += 1
                 continue
             if error is None:
                 delivery.confirmed.set_result(None)
             else:
                 delivery.confirmed.set_exception(error)
         self._forget_answered()
+        return len(group) - gone
 
     def _forget_answered(self) -> None:
         while self._unanswered and self._unanswered[0].confirmed.done():
@@ -181,7 +192,9 @@ class HandOff:
     def _expire(self) -> None:
         """Refuse whoever has waited long enough. Deadlines are in order, so one timer serves all."""
         loop = asyncio.get_running_loop()
-        error = BrokerUnavailable(f"The broker has not confirmed within {self._timeout:g} s.")
+        error = BrokerUnavailable(
+            Reason.BROKER_SLOW, f"The broker has not confirmed within {self._timeout:g} s."
+        )
         self._forget_answered()
         while self._unanswered and self._unanswered[0].deadline <= loop.time():
             self._unanswered[0].confirmed.set_exception(error)

@@ -11,7 +11,9 @@ from receiver.answers import NOT_AN_EVENT, NOT_AUTHENTIC, TOO_LARGE, TRY_AGAIN
 from receiver.authentication import AuthenticationError, Authenticator
 from receiver.envelope import Envelope, EnvelopeError, read_envelope
 from receiver.handoff import BrokerUnavailable, HandOff
+from receiver.reasons import Reason
 from receiver.refusals import Refusals
+from receiver.tally import Tally
 
 if TYPE_CHECKING:
     from receiver.tracing import Traces
@@ -32,11 +34,13 @@ class Webhooks:
         self,
         authenticator: Authenticator,
         handoff: HandOff,
+        tally: Tally,
         max_body_bytes: int,
         traces: "Traces | None" = None,
     ) -> None:
         self._authenticator = authenticator
         self._handoff = handoff
+        self._tally = tally
         self._max_body_bytes = max_body_bytes
         self._traces = traces
         self._refusals = Refusals()
@@ -52,12 +56,15 @@ class Webhooks:
             with self._traced(envelope, req) as traceparent:
                 await self._handoff.deliver(envelope, traceparent)
         except AuthenticationError as error:
+            self._tally.refuse(NOT_AUTHENTIC.status, error.reason)
             self._refusals.note(str(error))
             raise NOT_AUTHENTIC.error(str(error)) from None
         except EnvelopeError as error:
+            self._tally.refuse(NOT_AN_EVENT.status, error.reason)
             _log.warning("delivery.malformed", reason=str(error))
             raise NOT_AN_EVENT.error(str(error)) from None
         except BrokerUnavailable as error:
+            self._tally.refuse(TRY_AGAIN.status, error.reason)
             raise TRY_AGAIN.error(f"{error} Nothing was taken in.", retry_after=_RETRY_AFTER) from None
         resp.data = _TAKEN
 
@@ -76,6 +83,7 @@ class Webhooks:
             if size <= self._max_body_bytes:
                 body += chunk
         if size > self._max_body_bytes:
+            self._tally.refuse(TOO_LARGE.status, Reason.BODY_TOO_LARGE)
             self._refusals.note(TOO_LARGE.description)
             raise TOO_LARGE.error(f"A body may have {self._max_body_bytes} bytes at most.")
         return bytes(body)

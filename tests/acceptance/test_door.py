@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -50,7 +51,8 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Send all rows; on PostgreSQL those alone that are to be stored."""
     folder = tmp_path_factory.mktemp("door")
     with ExitStack() as servers:
-        environment = {"COINFLOW_VALIDATION_KEY": f"{KEY.decode()},{NEXT_KEY.decode()}"}
+        keys = f"{KEY.decode()},{NEXT_KEY.decode()}"
+        environment = {"COINFLOW_VALIDATION_KEY": keys, "LOG_FORMAT": "json"}
         if request.param == "PostgreSQL":
             environment["DATABASE_URL"] = servers.enter_context(postgres_database())
         stack = servers.enter_context(Stack(folder, environment))
@@ -67,6 +69,10 @@ def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         converse(stack, [http(settled("the last one"))])
         stored = wait_until(lambda: finished(stack), what="all are through", log=lambda: stack.log("worker"))
         answers |= {name: receive(connection) for name, connection in slow.items()}
+        if request.param == "SQLite":
+            # For a connection that stays open gunicorn waits, and then kills its worker.
+            servers.enter_context(send(stack, b""))
+        stack.kill("web", signal.SIGTERM)
         yield Outcome(answers, stored, stack.log("web") + stack.log("worker"))
 
 
@@ -90,6 +96,11 @@ def converse(stack: Stack, parts: Sequence[bytes]) -> bytes:
             before += connection.recv(65_536)
             connection.sendall(part)
         return before + receive(connection)
+
+
+def statuses_in(answers: bytes) -> list[int]:
+    """Return the statuses of some answers."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.\d (\d{3}) ", answers)]
 
 
 def finished(stack: Stack) -> dict[str, Any]:
@@ -123,7 +134,7 @@ CASES = [
 @pytest.mark.parametrize(("outcome", "row"), CASES, indirect=["outcome"], scope="module")
 def test_each_row(outcome: Outcome, row: Row) -> None:
     answers = outcome.answers[row.name]
-    statuses = [int(status) for status in re.findall(rb"HTTP/1\.\d (\d{3}) ", answers)]
+    statuses = statuses_in(answers)
     assert statuses == row.statuses, answers
     if row.title:
         _explained(answers, row.title)
@@ -157,6 +168,26 @@ def _explained(answers: bytes, title: str) -> None:
 def test_what_never_ends_is_ended(outcome: Outcome, name: str) -> None:
     assert outcome.answers[name].startswith(b"HTTP/1.1 408 ")
     _explained(outcome.answers[name], "Too slow")
+
+
+@pytest.mark.parametrize("outcome", ["SQLite"], indirect=True, scope="module")
+def test_the_log_counts_every_refusal_and_every_event_that_was_taken_in(outcome: Outcome) -> None:
+    lines = [json.loads(line) for line in outcome.log.splitlines() if '"answers.counted"' in line]
+    answers: Counter[int] = Counter()
+    refusals: Counter[str] = Counter()
+    for line in lines:
+        answers.update({int(status): count for status, count in line["answers"].items()})
+        refusals.update(line["refusals"])
+    given = Counter(each for answer in outcome.answers.values() for each in statuses_in(answer))
+    for status in {*given, *answers} - {100, 200, 400}:
+        assert answers[status] == given[status], status
+    # Where a body breaks off, the application makes an answer, too, which nobody hears.
+    assert answers[400] >= given[400]
+    assert refusals.total() == answers.total() - answers[200]
+    assert refusals["not_http"] == b"".join(outcome.answers.values()).count(b'"Not HTTP"')
+    assert {"no_credential", "wrong_key", "not_json", "not_an_event", "too_slow"} <= refusals.keys()
+    # What the receiver took in last, its end tells.
+    assert answers[200] == sum(line["events"] for line in lines) >= len(outcome.stored)
 
 
 @pytest.mark.parametrize("outcome", ["SQLite"], indirect=True, scope="module")

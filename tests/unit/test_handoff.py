@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from receiver.envelope import Envelope
 from receiver.handoff import BrokerUnavailable, HandOff, Limits
+from receiver.tally import Tally
 
 
 class Broker:
@@ -53,9 +54,9 @@ def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
 
 @asynccontextmanager
-async def handing_off(broker: Broker, **settings: Any) -> AsyncIterator[HandOff]:
+async def handing_off(broker: Broker, tally: Tally | None = None, **settings: Any) -> AsyncIterator[HandOff]:
     """Hand off to a broker, and let what is under way end."""
-    hand_off = HandOff(broker.publish, **settings)
+    hand_off = HandOff(broker.publish, tally or Tally(), **settings)
     try:
         yield hand_off
     finally:
@@ -227,10 +228,27 @@ async def test_each_event_of_a_group_has_its_own_context_or_none() -> None:
         published.extend(events)
         return "task"
 
-    hand_off = HandOff(publish)
+    hand_off = HandOff(publish, Tally())
     await asyncio.gather(hand_off.deliver(event("traced"), "00-1-2-01"), hand_off.deliver(event("untraced")))
     await hand_off.close()
     traced, untraced = published
     assert traced["traceparent"] == "00-1-2-01"
     # Nobody sees a difference who does not trace.
     assert untraced.keys() == {"body", "received_at"}
+
+
+@in_a_loop
+async def test_what_is_confirmed_is_counted_and_whoever_was_still_there(stalled: Broker) -> None:
+    tally = Tally()
+    async with handing_off(stalled, tally) as hand_off:
+        left = await under_way(hand_off, stalled, "left")
+        left.cancel()
+        # Its cancellation comes first.
+        await asyncio.wait([left])
+        stalled.open.set()
+        assert await deliver_all(hand_off, ["a", "b"]) == [None] * 2
+        stalled.error = ConnectionRefusedError()
+        await deliver_all(hand_off, ["c"])
+    totals = tally.totals()
+    assert (totals.hand_offs, totals.events, totals.answers) == (2, 3, {200: 2})
+    assert totals.hand_off_seconds >= tally.take_slowest() > 0

@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings
 
 import celeryconfig
 import tasks.errors
-from receiver.answers import ANSWERS
+from receiver.answers import ANSWERS, OF_THE_SERVERS
+from receiver.reasons import Reason
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
 from tasks.payments.coupon import Coupon
@@ -43,6 +44,12 @@ def table(page: str, heading: str = "") -> dict[str, str]:
 def test_the_answers() -> None:
     rows = re.findall(r"^\| (\d{3}) \| ([^|]+) \|", section("http-answers.md", ""), re.MULTILINE)
     assert sorted(rows) == sorted((str(answer.status), answer.title) for answer in ANSWERS)
+
+
+def test_what_refusals_are_counted_as() -> None:
+    cells = re.findall(r"^\| \d{3} \|.*\| ([^|]*)\|$", section("http-answers.md", "Refusals"), re.MULTILINE)
+    named = re.findall(r"`(\w+)`", "".join(cells))
+    assert sorted(named) == sorted([*Reason, *(answer.reason for answer in OF_THE_SERVERS.values())])
 
 
 def test_the_variables() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from falcon.testing import Result, TestClient
+from structlog.testing import capture_logs
 
 from receiver.app import create_app
 from receiver.authentication import sign
@@ -157,3 +158,55 @@ def test_other_requests_get_the_same_shape(client: TestClient, method: str, path
     answer: Any = client.simulate_request(method, path, headers={"Accept": "text/html"})
     assert answer.status_code == status
     assert explained(answer)
+
+
+STALE = sign(KEY.encode(), GOOD.encode(), 1)
+OF_ANOTHER = sign(b"another", GOOD.encode(), int(time.time()))
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "body", "headers"),
+    [
+        (401, "no_credential", GOOD, {"X": "nothing"}),
+        (401, "wrong_key", GOOD, {"Authorization": "wrong"}),
+        (401, "signature_malformed", GOOD, {"Coinflow-Signature": "nonsense"}),
+        (401, "signature_wrong", GOOD, {"Coinflow-Signature": OF_ANOTHER}),
+        (401, "signature_out_of_time", GOOD, {"Coinflow-Signature": STALE}),
+        (400, "not_json", "x", {}),
+        (400, "not_an_event", "[]", {}),
+        (400, "not_an_event", '{"eventType": "Settled"}', {}),
+        (413, "body_too_large", "x" * 2001, {}),
+    ],
+)
+def test_a_refusal_is_counted_by_its_reason(
+    client: TestClient, status: int, reason: str, body: str, headers: dict[str, str]
+) -> None:
+    assert counted(client, body=body, **headers) == ({status: 1}, {reason: 1})
+
+
+def test_what_was_taken_in_is_counted(client: TestClient) -> None:
+    assert counted(client) == ({200: 1}, {})
+
+
+def test_what_the_broker_does_not_take_is_counted(client: TestClient, broker: Broker) -> None:
+    broker.error = ConnectionRefusedError()
+    assert counted(client) == ({503: 1}, {"broker_away": 1})
+
+
+def test_what_falcon_refuses_is_counted(client: TestClient) -> None:
+    assert counted(client, path="/elsewhere") == ({404: 1}, {"not_found": 1})
+
+
+def test_health_checks_are_not_counted(client: TestClient, broker: Broker) -> None:
+    broker.error = ConnectionRefusedError()
+    with capture_logs() as lines:
+        assert [client.simulate_get(path).status_code for path in ("/healthz", "/readyz")] == [200, 503]
+    assert lines == []
+
+
+def counted(client: TestClient, **request: Any) -> tuple[dict[int, int], dict[str, int]]:
+    """Post, and return what the log counts when the application ends: answers, and refusals."""
+    with capture_logs() as lines:
+        post(client, **request)
+    (line,) = (line for line in lines if line["event"] == "answers.counted")
+    return line["answers"], line["refusals"]
