@@ -15,6 +15,7 @@ from celeryconfig import APPLICATION_HEADER, TRACEPARENT, WORKERS_QUEUES, applic
 from tasks.settings import Settings
 from tasks.store.database import CONNECTIONS, connect
 from tasks.tracing import tracing
+from tasks.worker.outages import warn_of_outages
 from tasks.worker.price_list_watch import PriceListWatch
 from tasks.worker.queues import Queues
 from tasks.worker.shared_memory import share_with_children
@@ -128,6 +129,7 @@ def __getattr__(name: str) -> Application:
         raise AttributeError(name)
     settings = Settings.load()
     setup_logging.connect(lambda **_: _begin_telling(settings), weak=False)
+    setup_logging.connect(warn_of_outages)
     worker_before_create_process.connect(share_with_children)
     # It is there before its modules are, because they may ask for it.
     globals()[name] = app = create_app(settings)

@@ -20,10 +20,12 @@ from tornado.web import ErrorHandler, HTTPError
 
 from tasks.metrics.queues import queue_states
 from tasks.settings import FlowerSettings
+from tasks.worker.outages import warn_of_outages
 
 _settings = FlowerSettings.load()
 # Before Flower's own, which leaves a root logger alone that has a handler.
 _settings.configure_logs()
+warn_of_outages()
 # It lists every task, a line each.
 getLogger("flower.command").setLevel(WARNING)
 _names = _settings.names()

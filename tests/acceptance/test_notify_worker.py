@@ -239,7 +239,8 @@ def test_it_outlives_its_broker(tmp_path: Path, serve: Serve, name: str) -> None
         broker = exits.enter_context((rabbitmq if name == "rabbitmq" else redis)(tmp_path))
         scheme = "amqp://guest:guest@" if name == "rabbitmq" else "redis://"
         environment = exits.enter_context(serve("embedded and PostgreSQL", tmp_path))
-        shop = Shop(tmp_path, {**environment, "BROKER_URL": f"{scheme}127.0.0.1:{broker.port}"})
+        address = f"{scheme}127.0.0.1:{broker.port}"
+        shop = Shop(tmp_path, {**environment, "BROKER_URL": address, "LOG_FORMAT": "json"})
         stack = exits.enter_context(shop.stack)
         stack.release()
         stack.start("web", "worker")
@@ -252,6 +253,7 @@ def test_it_outlives_its_broker(tmp_path: Path, serve: Serve, name: str) -> None
         broker.stop()
         wait_until(lambda: "Cannot connect" in shop.log(), what="it waits for its broker", log=shop.log)
         assert shop.end() == 0
+        assert '"level": "error"' not in shop.log()
 
 
 def outlive(shop: Shop, broker: Server) -> None:

@@ -18,11 +18,16 @@ from tests.waiting import wait_until
 def test_a_stopped_broker_means_503_and_its_return_200(tmp_path: Path, name: str) -> None:
     with (rabbitmq if name == "RabbitMQ" else redis)(tmp_path) as broker, postgres_database() as database:
         scheme = "amqp://guest:guest@" if name == "RabbitMQ" else "redis://"
-        environment = {"BROKER_URL": f"{scheme}127.0.0.1:{broker.port}", "DATABASE_URL": database}
+        address = f"{scheme}127.0.0.1:{broker.port}"
+        environment = {"BROKER_URL": address, "DATABASE_URL": database, "LOG_FORMAT": "json"}
         with Stack(tmp_path, environment) as stack:
             stack.release()
             stack.start("web", "worker")
             _survive(stack, broker)
+            # Nobody was needed, so the log calls nobody.
+            said = [json.loads(line) for line in stack.log("worker").splitlines() if line[:1] == "{"]
+            assert [line for line in said if line["level"] in {"error", "critical"}] == []
+            assert any("Cannot connect" in line["event"] for line in said)
 
 
 def _survive(stack: Stack, broker: Server) -> None:
