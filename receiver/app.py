@@ -1,6 +1,8 @@
 """The receiver's composition root."""
 
+import asyncio
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
@@ -17,28 +19,38 @@ from receiver.tally import Tally, TallyLog
 from receiver.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from receiver.otlp import Export
     from receiver.tracing import Traces
 
 
 class _Lifespan:
     """Lets the publish under way finish before the process ends, and what was counted and timed be told."""
 
-    def __init__(self, handoff: HandOff, tally: Tally, traces: "Traces | None") -> None:
+    def __init__(
+        self, handoff: HandOff, tally: Tally, traces: "Traces | None", export: "Export | None"
+    ) -> None:
         self._handoff = handoff
         self._tally = tally
         self._log = TallyLog(tally)
         self._traces = traces
+        self._export = export
 
     async def process_startup(self, scope: dict[str, Any], _event: object) -> None:
         # gunicorn's worker counts what never reaches the application, and hears first of a stop.
-        scope.setdefault("state", {}).update(tally=self._tally, hurry=self._log.hurry)
+        scope.setdefault("state", {}).update(tally=self._tally, hurry=self._hurry)
         self._log.start()
 
     async def process_shutdown(self, _scope: object, _event: object) -> None:
         await self._handoff.close()
         self._log.close()
-        if self._traces:
-            self._traces.close()
+        # Both wait for a collector, each for as long as the process may.
+        closing = [each.close for each in (self._traces, self._export) if each]
+        await asyncio.gather(*map(asyncio.to_thread, closing))
+
+    def _hurry(self) -> None:
+        self._log.hurry()
+        if self._export:
+            self._export.hurry()
 
 
 def _serializer(tally: Tally) -> Callable[[Request, Response, falcon.HTTPError], None]:
@@ -55,9 +67,12 @@ def _serializer(tally: Tally) -> Callable[[Request, Response, falcon.HTTPError],
 
 
 def create_app(
-    settings: Settings, broker: Broker, traces: "Traces | None" = None
+    settings: Settings,
+    broker: Broker,
+    traces: "Traces | None" = None,
+    export: "Callable[[Tally, Settings], Export] | None" = None,
 ) -> falcon.asgi.App[Request, Response]:
-    """Return the ASGI application for the given collaborators."""
+    """Return the ASGI application for the given collaborators; `export` begins to tell what is counted."""
     tally = Tally()
     handoff = HandOff(broker.publish, tally)
     authenticator = Authenticator(
@@ -65,7 +80,8 @@ def create_app(
         require_signature=settings.require_signature,
         tolerance=settings.signature_tolerance,
     )
-    app = falcon.asgi.App(middleware=[_Lifespan(handoff, tally, traces)])
+    lifespan = _Lifespan(handoff, tally, traces, export(tally, settings) if export else None)
+    app = falcon.asgi.App(middleware=[lifespan])
     app.set_error_serializer(_serializer(tally))
     webhooks = Webhooks(authenticator, handoff, tally, settings.max_body_bytes, traces)
     app.add_route(settings.webhook_path, webhooks)
@@ -80,4 +96,6 @@ def get_app() -> falcon.asgi.App[Request, Response]:
     endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
     tracing = load_extra(endpoint, "receiver.tracing") if settings.otel_exporter_otlp_endpoint else None
     broker = Broker(application_marks(settings.validation_keys))
-    return create_app(settings, broker, tracing and tracing.Traces(settings))
+    if tracing is None:
+        return create_app(settings, broker)
+    return create_app(settings, broker, tracing.Traces(settings), import_module("receiver.otlp").Export)

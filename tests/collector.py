@@ -1,4 +1,4 @@
-"""A collector of spans and errors in a test's own process, on a real socket: it keeps whatever is posted."""
+"""A collector of spans, metrics and errors in a test's process, on a real socket: it keeps what is posted."""
 
 import gzip
 import json
@@ -9,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE as CUMULATIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,15 @@ class Collector:
         ]
 
     @property
+    def totals(self) -> dict[str, dict[str, float]]:
+        """The newest totals that have come: by metric, and then by the value of its attribute."""
+        found: dict[str, dict[str, float]] = {}
+        for path, body in tuple(self.received):
+            if path == "/v1/metrics":
+                found |= _totals_of(body)
+        return found
+
+    @property
     def errors(self) -> list[dict[str, Any]]:
         """The errors that have come."""
         bodies = [body for path, body in tuple(self.received) if path == "/api/1/envelope/"]
@@ -100,6 +111,21 @@ def _spans_of(body: bytes) -> Iterator[CollectedSpan]:
                 failure=span.status.message,
                 events=len(span.events),
             )
+
+
+def _totals_of(body: bytes) -> dict[str, dict[str, float]]:
+    resources = ExportMetricsServiceRequest.FromString(body).resource_metrics
+    metrics = [each for resource in resources for scope in resource.scope_metrics for each in scope.metrics]
+    # What is no total that only rises since the process began has no place here.
+    assert all(each.sum.is_monotonic and each.sum.aggregation_temporality == CUMULATIVE for each in metrics)
+    return {
+        each.name: {
+            "".join(str(_value(attribute.value)) for attribute in point.attributes): point.as_int
+            or point.as_double
+            for point in each.sum.data_points
+        }
+        for each in metrics
+    }
 
 
 def _value(value: AnyValue) -> Any:

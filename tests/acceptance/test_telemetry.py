@@ -94,6 +94,11 @@ def test_a_delivery_goes_on_with_its_senders_trace(story: Story) -> None:
     assert not span.failure
 
 
+def test_the_receiver_tells_what_it_has_counted(story: Story) -> None:
+    assert story.collector.totals["coinflow.receiver.answers"] == {"200": OTHERS + 1}
+    assert story.collector.totals["coinflow.receiver.events"] == {"": OTHERS + 1}
+
+
 def test_the_run_of_a_group_refers_to_each_of_its_deliveries(story: Story) -> None:
     run = story.span("tasks.intake.store_events")
     assert run.service == "coinflow-worker"

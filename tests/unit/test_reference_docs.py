@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 import celeryconfig
 import tasks.errors
 from receiver.answers import ANSWERS, OF_THE_SERVERS
+from receiver.otlp import COUNTERS
 from receiver.reasons import Reason
 from receiver.settings import Settings as ReceiverSettings
 from tasks.celery import app
@@ -134,6 +135,11 @@ def test_the_metrics() -> None:
         family.name + "_total" * (family.type == "counter"): (family.type, list(labels_of(family)))
         for family in every_family()
     }
+
+
+def test_the_receivers_counters() -> None:
+    rows = re.findall(r"^\| `(coinflow\.[\w.]+)` \| (\S+) \|", section("metrics.md", ""), re.MULTILINE)
+    assert rows == [(counter.name, counter.unit.strip("{}")) for counter in COUNTERS]
 
 
 def test_the_glossary_is_in_alphabetical_order_and_says_each_word_once() -> None:
