@@ -50,7 +50,7 @@ _PERHAPS_OUTAGES: Mapping[tuple[str, str], Callable[[logging.LogRecord], object]
 }
 
 #: All templates, by their loggers; each logger has the name of the module that says it.
-TEMPLATES = (*_OUTAGES, *_PERHAPS_OUTAGES)
+TEMPLATES = (*sorted(_OUTAGES), *_PERHAPS_OUTAGES)
 
 
 def warn_of_outages(**_: object) -> None:
