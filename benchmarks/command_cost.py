@@ -27,7 +27,6 @@ _LINES = (
     "endpoints list",
     "catalog show",
     "dead-letters list",
-    "trigger Settled",
 )
 
 

@@ -133,5 +133,10 @@ def __getattr__(name: str) -> Application:
     worker_before_create_process.connect(share_with_children)
     # It is there before its modules are, because they may ask for it.
     globals()[name] = app = create_app(settings)
-    app.loader.import_default_modules()
+    try:
+        app.loader.import_default_modules()
+    except BaseException:
+        # Nobody may take it for whole: what waits for a handler that is missing would be given up.
+        del globals()[name]
+        raise
     return app

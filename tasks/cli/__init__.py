@@ -6,6 +6,7 @@ needs and no more: together they take a second, and what most of them do takes a
 
 import gc
 import logging
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -106,4 +107,7 @@ def run() -> None:
 def _say_errors_alone() -> None:
     import structlog  # noqa: PLC0415  # it takes as long as many a command (`tasks.log`)
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

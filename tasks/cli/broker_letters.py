@@ -69,9 +69,10 @@ def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
     """Hold what lies in the broker's dead queue; nothing, with a warning, while the broker is away."""
     held: list[DeadMessage] = []
     producer = None
+    app = celery_app()
     with ExitStack() as stack:
         try:
-            held, producer = stack.enter_context(dead_messages(celery_app()))
+            held, producer = stack.enter_context(dead_messages(app))
         except Exception as error:
             if kind(error) is not Kind.TRANSIENT:
                 raise

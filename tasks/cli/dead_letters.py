@@ -138,7 +138,7 @@ def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: 
     replayed = 0
     if count and not dry_run:
         if sys.stdin.isatty() and not yes:
-            click.confirm("Replay them?", abort=True)
+            click.confirm("Replay them?", abort=True, err=True)
         # First what needs no broker.
         replayed = replay_notifications(list(chosen.notifications), by)
         ring_for_what_is_due()
@@ -154,6 +154,8 @@ def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: 
         say(f"{replayed} replayed.")
     else:
         _preview("Would be replayed", chosen.letters, chosen)
+    if options["ids"] and replayed < count and not dry_run:
+        raise SystemExit(1)
 
 
 @examples('dead-letters discard 1 --yes --reason "the buyer was paid back"')
@@ -212,7 +214,7 @@ def _ask(count: int, *, yes: bool) -> None:
         raise click.ClickException(
             "Nothing was discarded, for nobody can be asked here: say --yes, or look first with --dry-run."
         )
-    click.confirm(f"Discard {count} dead letters?", abort=True)
+    click.confirm(f"Discard {count} dead letters?", abort=True, err=True)
 
 
 def _unknown(ids: Sequence[str]) -> click.ClickException:

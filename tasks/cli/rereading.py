@@ -3,6 +3,7 @@
 from collections import Counter
 
 import click
+from celery import Celery
 
 from tasks.cli.acting import operator_options
 from tasks.cli.celery_app import celery_app
@@ -11,8 +12,11 @@ from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json, print_table
 from tasks.pipeline import rereading
+from tasks.pipeline.dispatch import Work
 from tasks.settings import Settings
 from tasks.store.actions import Operator
+from tasks.worker.kinds import Kind
+from tasks.worker.retries import kind
 
 
 @examples('events reread --reason "upgraded"')
@@ -32,7 +36,7 @@ def reread(*, by: Operator, as_json: bool) -> None:
     app = celery_app()
     with transactions() as engine:
         for batch in rereading.reread(engine, by, Settings.load().merchant_ids):
-            batch.work.send(app)
+            _send(batch.work, app, counts["events"])
             counts.update(
                 events=batch.events,
                 unreadable=batch.unreadable,
@@ -44,3 +48,15 @@ def reread(*, by: Operator, as_json: bool) -> None:
         print_json(counts)
     else:
         print_table("Read anew", [counts])
+
+
+def _send(work: Work, app: Celery, before: int) -> None:
+    try:
+        work.send(app)
+    except Exception as error:
+        if kind(error) is not Kind.TRANSIENT:
+            raise
+        raise click.ClickException(
+            f"The broker cannot be reached ({error}). {before} events were read anew and sent; the next are "
+            "read, and recovery sends them when the broker is back. Run it again then for the rest."
+        ) from None

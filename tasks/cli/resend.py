@@ -98,7 +98,7 @@ def resend(
     resent = 0
     if meant.count and not dry_run:
         if sys.stdin.isatty() and not yes:
-            click.confirm("Resend them?", abort=True)
+            click.confirm("Resend them?", abort=True, err=True)
         resent = meant.resend()
         ring_for_what_is_due()
     if as_json:

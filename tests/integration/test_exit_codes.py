@@ -1,11 +1,18 @@
 """How commands end, as docs/reference/coinflowctl.md says."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, select
 
+from tasks.store import runs
+from tasks.store.schema import dead_letters
 from tests.integration.commands import ctl
+from tests.integration.pipeline import delivery, take_in
 from tests.stack import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "coinflowctl.md"
@@ -45,6 +52,30 @@ def test_a_command_ends_as_the_page_says(
     done = ctl(*line.split())
     assert done.exit_code == code, done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
+def test_without_all_of_the_merchants_modules_no_letter_is_touched(engine: Engine) -> None:
+    take_in(engine, delivery())
+    with engine.begin() as connection:
+        runs.add(connection, [(1, "is_never_through")])
+        runs.give_up(connection, [1], "is_never_through", LookupError(), attempts=1)
+    handlers = {"HANDLERS": "tests.merchants.unreachable,tests.merchants.impatient"}
+    for line in ("dead-letters list", "dead-letters replay --type Settled --yes"):
+        done = subprocess.run(
+            [sys.executable, "-m", "tasks.cli", *line.split()],
+            cwd=ROOT,
+            env=os.environ | handlers,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "a module of HANDLERS cannot be imported (ConnectionRefusedError" in done.stderr
+        assert "Traceback" not in done.stderr
+    with engine.connect() as connection:
+        letters = connection.execute(select(dead_letters.c.error, dead_letters.c.attempts)).all()
+    assert letters == [("LookupError", 1)]
 
 
 def test_the_page_tells_of_every_code() -> None:

@@ -324,6 +324,7 @@ def test_what_nobody_tells_any_more_is_not_replayed(shop: Engine, dead: str) -> 
     done = ctl("dead-letters", "replay", "--all")
     assert (done.exit_code, "0 replayed." in done.stdout) == (0, True)
     assert f"Warning: {dead}: no process tells their endpoints" in done.stderr
+    assert ctl("dead-letters", "replay", dead).exit_code == 1
     assert states(shop) == ["dead", "pending"]
     assert read("dead-letters", "discard", dead, "--yes")["discarded"] == 1
 

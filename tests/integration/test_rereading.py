@@ -196,3 +196,21 @@ def test_what_waits_for_a_handler_goes_on_waiting(engine: Engine, tmp_path: Path
         check=True,
     )
     assert count(engine, dead_letters) == 0
+
+
+def test_where_the_broker_is_away_the_rest_is_said_to_wait(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    take_in(engine, delivery())
+    read_by(engine, None, facts=None)
+    monkeypatch.setenv("EMBEDDED_BROKER_PATH", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks.cli", "events", "reread"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "The broker cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr
