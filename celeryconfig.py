@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from dotenv import load_dotenv
 from kombu import Exchange, Queue
@@ -98,15 +98,32 @@ def _check_prefix(prefix: str) -> str:
     return prefix
 
 
+def _parts(url: str) -> SplitResult:
+    """Return a URL's parts, of which `port` is one. Raises ValueError, without the URL's words."""
+    try:
+        parts = urlsplit(url)
+        # It is read when it is asked for.
+        _ = parts.port
+    except ValueError:
+        raise ValueError("expected a URL whose port, if it has one, is a number up to 65535") from None
+    return parts
+
+
 def _check_otlp_endpoint(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = _parts(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(
+            "expected no user, password, query or fragment: the log may show it; what lets in goes into "
+            "OTEL_EXPORTER_OTLP_HEADERS"
+        )
+    is_whole = re.search(r"/v1/(traces|metrics)/*$", parts.path)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or is_whole:
         raise ValueError("expected http:// or https:// with a host, without /v1/traces")
     return url
 
 
 def _check_dsn(dsn: SecretStr) -> SecretStr:
-    parts = urlsplit(dsn.get_secret_value())
+    parts = _parts(dsn.get_secret_value())
     if (
         parts.scheme not in {"http", "https"}
         or not (parts.hostname and parts.username)
@@ -239,6 +256,7 @@ class Environment(BaseSettings):
         )
         handler = logging.StreamHandler(sys.stdout)
         handler.addFilter(_is_news)
+        handler.addFilter(_without_headers)
         handler.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=shared,
@@ -265,6 +283,8 @@ class Environment(BaseSettings):
             include_local_variables=False,
             before_send=_without_data,
         )
+        # An outage of the collector's is no error, and it is told again every few seconds.
+        handlers.ignore_logger("opentelemetry.*")
         logging.root.addHandler(handlers.EventHandler(level=logging.ERROR))
         atexit.register(handlers.sentry_sdk.flush, timeout=FLUSH_TIME)
 
@@ -328,6 +348,13 @@ def _without_data(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any]
             "values": [{name: each[name] for name in _TOLD_OF_EXCEPTION if name in each} for each in raised]
         }
     return told
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Let OpenTelemetry's SDK say that a header is malformed, but not quote it: it may be a password."""
+    if record.name.startswith("opentelemetry.") and "header" in record.getMessage().lower():
+        record.msg, record.args = "A header in OTEL_EXPORTER_OTLP_HEADERS is malformed or refused.", ()
+    return True
 
 
 def _is_news(record: logging.LogRecord) -> bool:

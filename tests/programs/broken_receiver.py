@@ -3,6 +3,7 @@
 Standard input is the delivery's body.
 """
 
+import logging
 import sys
 from typing import Any
 
@@ -18,6 +19,8 @@ from receiver.settings import Settings
 
 def fail(body: bytes) -> Any:
     """Quote the body."""
+    # What the SDK says when a collector is away.
+    logging.getLogger("opentelemetry.exporter.otlp.proto.http").error("Failed to export")
     structlog.get_logger(__name__).error("delivery.broken", body=body.decode())
     raise LookupError(body)
 

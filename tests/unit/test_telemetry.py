@@ -30,7 +30,9 @@ SPANS = """
 import sys, time
 from tasks.settings import Settings
 from tasks.spans import Spans
-spans = Spans(Settings.load())
+settings = Settings.load()
+settings.configure_logs()
+spans = Spans(settings)
 origins = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 1001)]
 with spans.span("many", "CONSUMER", "nonsense", [*origins, "", "00-zz"], {}):
     pass
@@ -79,15 +81,25 @@ def test_what_is_not_installed_is_told_once_by_each_process_and_stops_none(
     assert all("requirements-telemetry.txt" in str(line["next_step"]) for line in lines)
 
 
-def make_spans(url: str) -> float:
-    """Make spans in a process that ends at once; return the seconds that it took to send them."""
+def make_spans(url: str, **environment: str) -> tuple[float, str]:
+    """Make spans in a process that ends at once; return the seconds that sending them took, and the log."""
     done = subprocess.run(
         [sys.executable, "-c", SPANS],
-        env=os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": url},
+        env=os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": url} | environment,
         stdout=subprocess.PIPE,
+        text=True,
         check=True,
     )
-    return float(done.stdout)
+    log, _, seconds = done.stdout.rstrip().rpartition("\n")
+    return float(seconds), log
+
+
+@pytest.mark.parametrize("headers", ["hidden words", "api-key=a%0Ahidden"])
+def test_a_malformed_header_is_told_and_not_shown(headers: str) -> None:
+    with Collector() as collector:
+        _, log = make_spans(collector.url, OTEL_EXPORTER_OTLP_HEADERS=headers)
+    assert "OTEL_EXPORTER_OTLP_HEADERS" in log
+    assert "hidden" not in log
 
 
 def test_a_run_refers_to_all_that_it_came_from_and_to_nothing_that_is_malformed() -> None:
@@ -100,4 +112,5 @@ def test_a_run_refers_to_all_that_it_came_from_and_to_nothing_that_is_malformed(
 
 def test_a_collector_that_does_not_answer_holds_no_process_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert make_spans(f"http://127.0.0.1:{silent.getsockname()[1]}") < FLUSH_TIME + 3
+        seconds, _log = make_spans(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert seconds < FLUSH_TIME + 3
