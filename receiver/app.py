@@ -49,8 +49,9 @@ class _Lifespan:
 
     def _hurry(self) -> None:
         self._log.hurry()
-        if self._export:
-            self._export.hurry()
+        for each in (self._traces, self._export):
+            if each:
+                each.hurry()
 
 
 def _serializer(tally: Tally) -> Callable[[Request, Response, falcon.HTTPError], None]:

@@ -54,6 +54,10 @@ class Traces:
         finally:
             span.end()
 
+    def hurry(self) -> None:
+        """Begin to send what there is; nobody waits for the end, before which the process may be killed."""
+        threading.Thread(target=self._provider.force_flush, daemon=True).start()
+
     def close(self) -> None:
         """Send what is left, or as much of it as the time allows."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
