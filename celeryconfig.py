@@ -10,10 +10,10 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from dotenv import load_dotenv
@@ -56,6 +56,8 @@ APPLICATION_HEADER = "application"
 #: receiver hands over, because a message holds many; elsewhere a header, of a message or a request. Earlier
 #: versions pass over it.
 TRACEPARENT = "traceparent"
+#: An id that a log or a span may show; a name or an address of a person's is none.
+SHOWN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 #: Names that Celery prefers to any configuration, and so to whatever is checked here.
 _CELERYS_OWN = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
@@ -305,6 +307,25 @@ def load_extra(variable: str, module: str) -> Any:
             variable=variable,
             package=error.name,
             next_step=f"Install requirements-telemetry.txt, or unset {variable}; all else goes on without.",
+        )
+        return None
+
+
+_Made = TypeVar("_Made")
+
+
+def make_extra(make: Callable[..., _Made], *arguments: Any) -> _Made | None:
+    """Return what OpenTelemetry's SDK makes; None, told with what helps, where it refuses a variable."""
+    try:
+        return make(*arguments)
+    except Exception as error:  # noqa: BLE001  # nobody's payment waits for spans, whatever is wrong
+        import structlog  # noqa: PLC0415  # as in `configure_logs`
+
+        structlog.get_logger(__name__).warning(
+            "extra.refused",
+            error=type(error).__name__,
+            reason=str(error),
+            next_step="Correct the variable OTEL_* that this is about, and restart; all else goes on.",
         )
         return None
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 from falcon.asgi import Request, Response
 
-from celeryconfig import application_marks, load_extra
+from celeryconfig import application_marks, load_extra, make_extra
 from receiver.answers import ANSWERS, OF_THE_SERVERS
 from receiver.authentication import Authenticator
 from receiver.broker import Broker
@@ -71,7 +72,7 @@ def create_app(
     settings: Settings,
     broker: Broker,
     traces: "Traces | None" = None,
-    export: "Callable[[Tally, Settings], Export] | None" = None,
+    export: "Callable[[Tally, Settings], Export | None] | None" = None,
 ) -> falcon.asgi.App[Request, Response]:
     """Return the ASGI application for the given collaborators; `export` begins to tell what is counted."""
     tally = Tally()
@@ -99,4 +100,5 @@ def get_app() -> falcon.asgi.App[Request, Response]:
     broker = Broker(application_marks(settings.validation_keys))
     if tracing is None:
         return create_app(settings, broker)
-    return create_app(settings, broker, tracing.Traces(settings), import_module("receiver.otlp").Export)
+    export = partial(make_extra, import_module("receiver.otlp").Export)
+    return create_app(settings, broker, make_extra(tracing.Traces, settings), export)

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from celeryconfig import SHOWN_ID
 from receiver.reasons import NotTakenIn, Reason
 
 
@@ -57,14 +58,10 @@ def read_envelope(body: bytes) -> Envelope:
     return Envelope(packet["eventType"], body.decode(), _payment_id(packet["data"]))
 
 
-#: An id may be shown in a log; a name or an address of a person's is none.
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-
-
 def _payment_id(data: dict[str, Any]) -> str | None:
     # Purchases and what becomes of them say `id`, refunds and deposits `paymentId`.
     given = data.get("paymentId", data.get("id"))
-    return given if isinstance(given, str) and _ID.fullmatch(given) else None
+    return given if isinstance(given, str) and SHOWN_ID.fullmatch(given) else None
 
 
 #: An escape in JSON: a pair of surrogates, one that is alone, or any other.

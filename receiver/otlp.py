@@ -70,7 +70,10 @@ COUNTERS = (
 
 
 class Export:
-    """Tells the totals of a tally, from now until it is closed."""
+    """Tells the totals of a tally, from now until it is closed.
+
+    Raises what the SDK does about its variables, mostly ValueError.
+    """
 
     def __init__(self, tally: Tally, settings: Settings) -> None:
         name = settings.otel_service_name or "coinflow-receiver"

@@ -20,7 +20,10 @@ from receiver.settings import Settings
 
 
 class Traces:
-    """Times deliveries. A thread of its own sends the spans, so that no request waits for a collector."""
+    """Times deliveries. A thread of its own sends the spans, so that no request waits for a collector.
+
+    Raises what the SDK does about its variables, mostly ValueError.
+    """
 
     def __init__(self, settings: Settings) -> None:
         resource = Resource.create({"service.name": settings.otel_service_name or "coinflow-receiver"})

@@ -21,7 +21,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from celeryconfig import FLUSH_TIME, TRACEPARENT
+from celeryconfig import FLUSH_TIME, SHOWN_ID, TRACEPARENT
 from tasks.settings import Settings
 
 #: Events to which a run may refer: eight messages of the receiver's largest groups are run as one.
@@ -34,13 +34,18 @@ _contexts = TraceContextTextMapPropagator()
 
 
 class Spans:
-    """Makes spans; a thread of each process's own sends them, so that no task waits for a collector."""
+    """Makes spans; a thread of each process's own sends them, so that no task waits for a collector.
+
+    Raises what the SDK does about its variables, mostly ValueError.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._service = settings.otel_service_name or "coinflow-worker"
         self._delay = settings.otel_bsp_schedule_delay
         self._providers: dict[int, TracerProvider] = {}
         self._making = threading.Lock()
+        # What the SDK refuses, it refuses here, and not in the middle of a task.
+        self._provider().shutdown()
 
     def span(
         self, name: str, kind: str, parent: str | None, origins: Iterable[str], told: Mapping[str, object]
@@ -120,7 +125,17 @@ def _context_of(context: Context) -> SpanContext:
 
 
 def _attributes(told: Mapping[str, object]) -> dict[str, str | int | list[str]]:
-    return {f"coinflow.{name}": _value(value) for name, value in told.items() if value is not None}
+    shown = {name: _shown(name, value) for name, value in told.items()}
+    return {f"coinflow.{name}": _value(value) for name, value in shown.items() if value is not None}
+
+
+def _shown(name: str, value: object) -> object:
+    """Leave out what stands in an id's place and is none."""
+    if name.endswith("_id"):
+        return value if SHOWN_ID.fullmatch(str(value)) else None
+    if name.endswith("_ids") and isinstance(value, Collection):
+        return [each for each in value if SHOWN_ID.fullmatch(str(each))]
+    return value
 
 
 def _value(value: object) -> str | int | list[str]:

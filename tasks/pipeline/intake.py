@@ -8,7 +8,7 @@ import structlog
 from celery import shared_task
 from sqlalchemy import Connection
 
-from celeryconfig import INTAKE_TASK
+from celeryconfig import INTAKE_TASK, TRACEPARENT
 from tasks.celery import Collaborators, collaborators
 from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import carries
@@ -52,7 +52,9 @@ class Taken:
 
 class _Intake(GroupTask):
     def origins(self, deliveries: list[Delivery]) -> Iterable[str]:
-        return (each["traceparent"] for each in deliveries if "traceparent" in each)
+        # Nothing has read them yet. One that is no event fails in the task, where the policy sees it.
+        contexts = (each.get(TRACEPARENT) for each in deliveries if isinstance(each, dict))
+        return (each for each in contexts if isinstance(each, str))
 
 
 @shared_task(name=INTAKE_TASK, bind=True, base=_Intake, shown_arguments="<events>")

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from celery import Celery, Task, shared_task
+from celery import Celery, shared_task
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -15,6 +15,7 @@ from tasks.pipeline.dispatch import listed, plan
 from tasks.store import retention, runs, sweeps
 from tasks.store.faults import name, told
 from tasks.store.sweeps import RECOVERY
+from tasks.worker.reliable_task import ReliableTask
 
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +30,8 @@ _PRUNE_EVERY = timedelta(hours=1)
 _PRUNE_FOR = 20.0
 
 
-@shared_task(name=SWEEP_TASK, bind=True)
-def resend_unfinished(self: Task[..., None]) -> None:
+@shared_task(name=SWEEP_TASK, bind=True, base=ReliableTask, is_traced=False)
+def resend_unfinished(self: ReliableTask) -> None:
     """Send overdue work again, unless another sweep has just begun: those that waited come all at once."""
     engine = collaborators(self).engine
     if _is_due(engine):

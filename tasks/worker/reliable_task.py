@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import structlog
@@ -74,9 +75,9 @@ class ReliableTask(Task[..., str | None]):
         if not self.is_traced:
             return nullcontext()
         parent = getattr(self.request, TRACEPARENT, None)
-        return tracing.span(
-            self.name, "CONSUMER", parent=parent, origins=self.origins(*args), task_id=self.request.id
-        )
+        # Nothing has looked at the arguments yet.
+        origins = partial(self.origins, *args)
+        return tracing.span(self.name, "CONSUMER", parent=parent, origins=origins, task_id=self.request.id)
 
     def _run(self, *args: Any, **options: Any) -> str | None:
         try:

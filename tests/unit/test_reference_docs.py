@@ -24,6 +24,7 @@ from tasks.payments.states import DecisionStatus, GrantStatus, ResolutionKind
 from tasks.settings import FlowerSettings, MetricsSettings
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.events import STATES
+from tasks.worker.reliable_task import ReliableTask
 from tests.metrics import every_family, labels_of
 from tests.stack import ROOT, procfile
 from tests.variables import ALL
@@ -126,6 +127,17 @@ def test_the_processes_the_queues_and_the_tasks() -> None:
     assert set(table(page, "Queues")) == queues | {"celery_delayed_0", "celery_delayed_27"}
     app.loader.import_default_modules()
     assert {name for name in app.tasks if name.startswith("tasks.")} <= set(table(page, "Tasks"))
+
+
+def test_the_spans() -> None:
+    app.loader.import_default_modules()
+    traced = {
+        re.sub(r"^tasks\.handlers\..*", "tasks.handlers.<name>", name)
+        for name, task in app.tasks.items()
+        if name.startswith("tasks.") and isinstance(task, ReliableTask) and task.is_traced
+    }
+    page = (ROOT / "docs" / "how-to" / "trace-with-opentelemetry.md").read_text()
+    assert traced <= set(re.findall(r"^\| `([\w.<>]+)` \|", page, re.MULTILINE))
 
 
 def test_the_metrics() -> None:

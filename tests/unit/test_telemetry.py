@@ -5,10 +5,20 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from structlog.testing import capture_logs
 
+import tasks.spans
 from celeryconfig import FLUSH_TIME
+from tasks.pipeline.intake import store_events
+from tasks.settings import Settings
+from tasks.spans import Spans
+from tasks.tracing import Tracing, tracing
 from tests.collector import Collector
 
 #: Loads both sides as their processes do, and says what is there then.
@@ -81,6 +91,24 @@ def test_what_is_not_installed_is_told_once_by_each_process_and_stops_none(
     assert all("requirements-telemetry.txt" in str(line["next_step"]) for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "refused_by"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "256", 2),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "-1", 2),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "-1", 1),
+    ],
+)
+def test_a_variable_that_the_sdk_refuses_is_told_at_the_start_and_stops_nothing(
+    variable: str, value: str, refused_by: int
+) -> None:
+    *lines, _there = load(**{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", variable: value})
+    assert [(line["event"], line["error"]) for line in lines] == [
+        ("extra.refused", "ValueError")
+    ] * refused_by
+    assert all("OTEL_" in str(line["next_step"]) for line in lines)
+
+
 def make_spans(url: str, **environment: str) -> tuple[float, str]:
     """Make spans in a process that ends at once; return the seconds that sending them took, and the log."""
     done = subprocess.run(
@@ -100,6 +128,58 @@ def test_a_malformed_header_is_told_and_not_shown(headers: str) -> None:
         _, log = make_spans(collector.url, OTEL_EXPORTER_OTLP_HEADERS=headers)
     assert "OTEL_EXPORTER_OTLP_HEADERS" in log
     assert "hidden" not in log
+
+
+class Broken:
+    """Spans that fail, whatever is asked of them."""
+
+    def __getattr__(self, name: str) -> object:
+        raise LookupError(name)
+
+
+def test_spans_that_fail_stop_no_work_and_are_told_once() -> None:
+    tracing = Tracing()
+    for part in ("_module", "_spans"):
+        setattr(tracing, part, Broken())
+    with capture_logs() as lines:
+        with tracing.span("task", "CONSUMER"):
+            tracing.note(events=1)
+            tracing.fail("LookupError")
+            assert tracing.traceparent() is None
+        with pytest.raises(ArithmeticError), tracing.span("task", "CONSUMER"):
+            raise ArithmeticError
+    assert [(line["event"], line["error"]) for line in lines] == [("spans.failed", "LookupError")]
+
+
+@pytest.mark.parametrize("deliveries", [7, [7, {"traceparent": 5}]])
+def test_what_is_no_event_fails_where_the_policy_sees_it(
+    monkeypatch: pytest.MonkeyPatch, deliveries: Any
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    spans = Spans(Settings.load())
+    monkeypatch.setattr(tracing, "_module", tasks.spans)
+    monkeypatch.setattr(tracing, "_spans", spans)
+    met: list[object] = []
+    monkeypatch.setattr(store_events, "_run", lambda *args: met.extend(args))
+    store_events(deliveries)
+    assert met == [deliveries]
+    monkeypatch.undo()
+    spans.close()
+
+
+def test_what_is_no_id_is_not_told() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with provider.get_tracer("test").start_as_current_span("task"):
+        tasks.spans.note({"payment_ids": ["pay-1", "alice@example.com"], "payment_id": "Alice Miller"})
+        tasks.spans.note({"event_type": "Card Payment Declined", "task_id": "7c-1"})
+    (span,) = exporter.get_finished_spans()
+    assert span.attributes == {
+        "coinflow.payment_ids": ("pay-1",),
+        "coinflow.event_type": "Card Payment Declined",
+        "coinflow.task_id": "7c-1",
+    }
 
 
 def test_a_run_refers_to_all_that_it_came_from_and_to_nothing_that_is_malformed() -> None:
