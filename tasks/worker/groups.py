@@ -21,12 +21,14 @@ class GroupTask(ReliableTask):
 
     Strategy = "tasks.worker.merging:strategy"
 
-    def __call__(self, items: list[Any], *arguments: Any, **options: Any) -> str | None:
-        """Run the task, or split it."""
-        if self.is_redelivered and len(items) > 1:
+    def _run(self, items: list[Any], *arguments: Any, **options: Any) -> str | None:
+        if not self.is_redelivered or len(items) == 1:
+            return super()._run(items, *arguments, **options)
+        try:
             self._split(items)
-            return None
-        return super().__call__(items, *arguments, **options)
+        except Exception as error:  # noqa: BLE001  # the policy tells what it means, such as that the broker is full
+            self._act(error, items)
+        return None
 
     def next_step(self, error: Exception, items: list[Any]) -> RetryIn | GiveUp:
         """Try a list again only where no item can be to blame."""

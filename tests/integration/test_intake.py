@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from tasks.celery import Application
 from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.pipeline.intake import store
 from tasks.store.price_lists import accept
-from tasks.store.runs import INTAKE
+from tasks.store.runs import INTAKE, MOST_BEGINNINGS
 from tasks.store.schema import dead_letters, events, grants, handler_runs, payments, subscriptions
 from tasks.worker.reliable_task import Held
 from tests.integration.commands import read
@@ -201,6 +204,35 @@ def test_what_was_cut_off_is_fulfilled_by_a_task_of_its_own(engine: Engine, app:
         store_events(both[:1])
     assert taken(app) == [(FULFILMENT_TASK, ["pay"])]
     assert count(engine, grants) == 0
+
+
+def test_a_list_that_is_delivered_again_waits_while_the_broker_takes_nothing(
+    app: Application, tmp_path: Path
+) -> None:
+    app.prepare()
+    with redelivered(app, INTAKE_TASK) as store_events:
+        assert taken(app) == []
+        with closing(sqlite3.connect(tmp_path / "broker.sqlite3", isolation_level=None)) as full:
+            full.execute("BEGIN IMMEDIATE")
+            with pytest.raises(Held):
+                store_events([delivery(), delivery("other")])
+        store_events([delivery(), delivery("other")])
+    assert len(taken(app)) == 2
+
+
+def test_an_outage_after_a_redelivery_is_waited_out_however_long(engine: Engine, app: Application) -> None:
+    @listens_for(app.collaborators.engine, "before_cursor_execute")
+    def fail(*details: Any) -> None:
+        if "INTO grants" in details[2]:
+            raise ConnectionError
+
+    with engine.begin() as connection:
+        store(connection, [delivery()])
+    with redelivered(app, FULFILMENT_TASK) as fulfil_payments:
+        for _ in range(2 * MOST_BEGINNINGS):
+            with pytest.raises(Held):
+                fulfil_payments(["pay"])
+    assert states(engine) == ["pending"]
 
 
 def test_of_a_list_that_fails_each_event_is_tried_alone(engine: Engine, app: Application) -> None:
