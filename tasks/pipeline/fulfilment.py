@@ -27,12 +27,21 @@ def fulfil_payments(self: _Fulfilment, payment_ids: list[str]) -> str | None:
     """Bring the wallets in line with the payments' events; run it as often as you like."""
     own = collaborators(self)
     tracing.note(payment_ids=payment_ids)
+    begun: list[int] = []
     if self.is_redelivered:
         with own.engine.begin() as connection:
-            if not runs.begin(connection, _pending(connection, *payment_ids), FULFILMENT):
-                return None
-    with own.engine.begin() as connection:
-        fulfilled = fulfil(connection, payment_ids, own.settings.default_currency)
+            begun = runs.begin(connection, _pending(connection, *payment_ids), FULFILMENT)
+        if not begun:
+            return None
+    try:
+        with own.engine.begin() as connection:
+            fulfilled = fulfil(connection, payment_ids, own.settings.default_currency)
+    except Exception:
+        # An error did not end the worker; such as an outage, which is waited out however often.
+        if begun:
+            with own.engine.begin() as connection:
+                runs.forget_beginnings(connection, begun, FULFILMENT)
+        raise
     ledger.log(fulfilled.moves)
     ring_soon(self.app, fulfilled.endpoints)
     return str(fulfilled) or None
