@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from tasks.coinflow.event import storable
 from tasks.payments.discards import Discard
 from tasks.payments.grants import Grant
 from tasks.payments.order import Order
@@ -32,5 +33,6 @@ class Payment(NamedTuple):
 
     @property
     def order_id(self) -> str | None:
-        """The merchant's own id of the order that its events name, or None."""
-        return min((each.facts.order_id for each in self.events if each.facts.order_id), default=None)
+        """The merchant's own id of the order that its events name, as databases can store it, or None."""
+        named = (storable(each.facts.order_id) for each in self.events if each.facts.order_id)
+        return min(named, default=None)

@@ -231,7 +231,7 @@ def _row(payment: Payment, settlement: Settlement, version: int, now: datetime) 
         "notes": notes_text(decision.notes),
         "respond_by_date": _soonest(decision.notes),
         "is_done": decision.is_done,
-        "order_id": storable(payment.order_id) if payment.order_id else None,
+        "order_id": payment.order_id,
         "paid_at": decision.paid and decision.paid.happened_at,
         "version": version,
         "price_list_id": settlement.price_list_id,

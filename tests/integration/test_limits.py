@@ -6,6 +6,7 @@ from functools import partial
 from threading import Barrier
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, func, select
 
 from tasks.pipeline.dispatch import Delivery
@@ -114,3 +115,12 @@ def test_workers_that_work_at_once_share_a_limit(engine: Engine) -> None:
 def _bought(engine: Engine, payment_id: str, packet: Delivery) -> None:
     take_in(engine, packet)
     run(engine, [payment_id])
+
+
+@pytest.mark.parametrize("order_id", ["\0", 250 * "x"])
+def test_an_order_id_that_no_database_stores_as_it_is_counts_all_the_same(
+    engine: Engine, order_id: str
+) -> None:
+    sell(engine)
+    assert buy(engine, "a", item="relic", orderId=order_id) == "granted"
+    assert buy(engine, "b", item="relic", orderId=order_id) == "refused"
