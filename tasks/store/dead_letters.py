@@ -46,8 +46,8 @@ def write(
     letter = {
         "handler": handler,
         "error": type(error).__name__,
-        "message": str(error),
-        "traceback": "".join(traceback.format_exception(error)),
+        "message": _storable(str(error)),
+        "traceback": _storable("".join(traceback.format_exception(error))),
         "attempts": attempts,
         "failed_at": datetime.now(UTC),
     }
@@ -66,6 +66,11 @@ def write(
         payments=connection.scalars(_PAYMENTS, {"event_ids": list(event_ids)[:_TOLD]}).all(),
         count=len(event_ids),
     )
+
+
+def _storable(text: str) -> str:
+    """Return what an error says as every database takes it: it may quote what a buyer wrote."""
+    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def remove(connection: Connection, event_ids: Collection[int], handler: str) -> None:

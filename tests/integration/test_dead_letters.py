@@ -128,3 +128,11 @@ def test_a_replay_must_say_which(engine: Engine, monkeypatch: pytest.MonkeyPatch
     for none in (["--error", "KeyError"], ["--type", "Refund"], ["--until", "2020-01-01"]):
         assert json.loads(replay(monkeypatch, tmp_path, *none, "--json").stdout)["matched"] == 0
     assert state(engine) == RunState.DEAD
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800"])
+def test_an_error_may_say_anything(engine: Engine, text: str) -> None:
+    give_up_one(engine, ValueError(f"no order {text}"))
+    with engine.connect() as connection:
+        letter = connection.execute(select(dead_letters)).one()
+    assert letter.message.startswith("no order \\")
