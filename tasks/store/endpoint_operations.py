@@ -54,6 +54,8 @@ def resume(connection: Connection, by: Operator, name: str) -> RowMapping:
     if before["state"] != EndpointState.OPEN:
         now = clock(connection)
         endpoints.reset(connection, name, now)
+        if before["state"] == EndpointState.PAUSED:
+            notification_order.begin_anew(connection, name)
         notification_order.hasten_all(connection, name, _PASSING, now)
         _record(connection, by, ActionKind.RESUME, before, EndpointState.OPEN)
     return before

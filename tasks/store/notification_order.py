@@ -66,6 +66,16 @@ _PUT_OFF = (
     )
     .with_for_update(skip_locked=True)
 )
+_BEGIN_ANEW = (
+    update(notifications)
+    .where(
+        _N.endpoint == bindparam("of"),
+        _N.state == _PENDING,
+        _N.due_at.is_not(None),
+        _N.claimed_until.is_(None),
+    )
+    .values(first_tried_at=None)
+)
 _TOLD = select(endpoints.c.name).where(endpoints.c.removed_at.is_(None))
 _MISSED = select(_N.payment_id).where(
     _N.id.in_(
@@ -104,6 +114,11 @@ def hasten_all(connection: Connection, endpoint: str, outcome: str, now: datetim
     """Let be due at once what waits at an endpoint after this outcome: the reason is over."""
     waiting = connection.execute(_PUT_OFF, {"of": endpoint, "outcome": outcome, "now": now})
     hasten(connection, waiting.scalars().all(), now)
+
+
+def begin_anew(connection: Connection, endpoint: str) -> None:
+    """Let what waits at an endpoint have as long as at its first try: a pause is no failure."""
+    connection.execute(_BEGIN_ANEW, {"of": endpoint})
 
 
 def repair(connection: Connection, limit: int) -> Sequence[str]:

@@ -72,8 +72,9 @@ def test_a_process_that_read_the_environment_earlier_changes_nothing(engine: Eng
         endpoints.configure(connection, {"old": "https://old.example"}, NOW, earlier)
     assert told(engine) == ["shop"]
     with engine.begin() as connection:
-        endpoints.configure(connection, {}, NOW, later + timedelta(seconds=1))
-        endpoints.configure(connection, {"shop": "https://shop.example"}, NOW, later)
+        now = later + timedelta(seconds=1)
+        endpoints.configure(connection, {}, now, now)
+        endpoints.configure(connection, {"shop": "https://shop.example"}, now, later)
     assert told(engine) == []
 
 
@@ -198,3 +199,10 @@ def test_five_days_without_a_success_are_told_of_once_an_hour(app: Application) 
     with structlog.testing.capture_logs() as said:
         announce(app, engine)
     assert [line for line in said if line["event"] == "endpoint.silent"] == []
+
+
+def test_a_clock_that_was_ahead_keeps_nobody_from_configuring(engine: Engine) -> None:
+    with engine.begin() as connection:
+        endpoints.configure(connection, {"shop": "https://shop.example"}, NOW, NOW + timedelta(hours=2))
+        endpoints.configure(connection, {"crm": "https://crm.example"}, NOW, NOW)
+    assert told(engine) == ["crm"]

@@ -1,6 +1,7 @@
 """What an operator sees of what endpoints are told, and does about it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +334,16 @@ def test_a_discard_rings_for_what_it_may_have_changed(shop: Engine) -> None:
     happen(shop, "cheap", data__subtotal__cents=1)
     assert ctl("dead-letters", "discard", "1", "--yes").exit_code == 0
     assert rung() == ["shop"]
+
+
+def test_a_pause_does_not_count_towards_giving_up(engine: Engine) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    tell(engine, "shop", AWAY)
+    ctl("endpoints", "pause", "shop")
+    with engine.begin() as connection:
+        long_ago = datetime.now(UTC) - timedelta(days=8)
+        connection.execute(update(notifications).values(first_tried_at=long_ago))
+    ctl("endpoints", "resume", "shop")
+    tell(engine, "shop", AWAY)
+    assert states(engine, "pay") == ["pending"]
