@@ -66,6 +66,14 @@ def _notifications(found: Snapshot) -> Iterator[Metric]:
     yield _gauge("notifications", about, ("endpoint", "state"), found.notifications)
     queued = found.totals.get("notifications", {})
     yield _counter("notifications_queued", "Notifications to be told.", ("endpoint",), queued)
+    about = "1 for the state that an endpoint is in."
+    states: dict[Labels, float] = dict.fromkeys(found.endpoints.items(), 1.0)
+    yield _gauge("endpoint_state", about, ("endpoint", "state"), states)
+    about = "Seconds since an endpoint has last taken something, where its tries fail; or 0."
+    silence: dict[Labels, float] = {
+        (name,): _age(found.now, found.silent.get(name, found.now)) for name in found.endpoints
+    }
+    yield _gauge("endpoint_silent_seconds", about, ("endpoint",), silence)
 
 
 def _times(found: Snapshot) -> Iterator[Metric]:

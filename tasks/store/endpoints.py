@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, exists, func, select, update
 
 from tasks.log import Log
 from tasks.store.dialects import insert
@@ -26,12 +26,11 @@ _DUE = select(_E.name).where(
     _E.state != EndpointState.PAUSED.value,
     exists().where(notifications.c.endpoint == _E.name, notifications.c.due_at <= bindparam("now")),
 )
-_HEARD = func.coalesce(_E.last_success_at, _E.added_at, type_=_E.added_at.type)
-_SILENT = select(_E.name, _HEARD.label("heard")).where(
-    _E.removed_at.is_(None),
-    _E.last_failure_at.is_not(None),
-    _E.last_failure_at > _HEARD,
-    bindparam("since", type_=_E.added_at.type) > _HEARD,
+#: When an endpoint last took something, or was made known, and whether a try has failed since.
+HEARD = func.coalesce(_E.last_success_at, _E.added_at, type_=_E.added_at.type)
+FAILS = and_(_E.last_failure_at.is_not(None), _E.last_failure_at > HEARD)
+_SILENT = select(_E.name, HEARD.label("heard")).where(
+    _E.removed_at.is_(None), FAILS, bindparam("since", type_=_E.added_at.type) > HEARD
 )
 #: What an endpoint is like that nothing speaks against.
 _OPEN: Mapping[str, object] = {
@@ -62,12 +61,13 @@ def configure(
     """
     as_of = as_of or now
     known = {row.name: row for row in connection.execute(_ALL)}
-    if any(row.configured_at > as_of for row in known.values()):
+    # One of a clock that was ahead counts for nothing: nobody else would be heard until that time.
+    if any(as_of < row.configured_at <= now for row in known.values()):
         _log.info("endpoints.configured_since", started_at=as_of.isoformat())
         return
     # Also where nothing else changes: a process that started in between must not have its way.
-    if older := [name for name, row in known.items() if row.configured_at < as_of]:
-        connection.execute(update(endpoints).where(_E.name.in_(older)).values(configured_at=as_of))
+    if others := [name for name, row in known.items() if row.configured_at != as_of]:
+        connection.execute(update(endpoints).where(_E.name.in_(others)).values(configured_at=as_of))
     for name in sorted(known.keys() - addresses.keys()):
         if known[name].removed_at is None:
             save(connection, name, {"removed_at": now})

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, Engine, Table, delete, func, select, update
 from celeryconfig import QUEUES, prefixed
 from tasks.celery import Application
 from tasks.metrics.collector import Coinflow
+from tasks.notifications.outcome import Outcome, OutcomeKind
 from tasks.payments.resolution import Resolution
 from tasks.payments.states import ResolutionKind
 from tasks.store import operations, runs, sweeps, totals
 from tasks.store.actions import Operator
 from tasks.store.runs import FULFILMENT
-from tasks.store.schema import events, handler_runs, ledger_entries, notifications, total_marks
+from tasks.store.schema import endpoints, events, handler_runs, ledger_entries, notifications, total_marks
 from tasks.store.sweeps import RECOVERY
 from tasks.store.totals import TotalsBehind, bring_forward
 from tasks.store.views import metrics as views
@@ -243,6 +244,28 @@ def test_notifications_are_counted_by_endpoint_and_state(engine: Engine, ask: As
         ("shop", "done"): 1,
         ("crm", "pending"): 2,
         ("crm", "done"): 0,
+    }
+
+
+def test_an_endpoint_that_takes_nothing_is_told_of(engine: Engine, ask: Ask) -> None:
+    listen(engine, "shop", "crm", "idle")
+    sell(engine, "one")
+    tell(engine, "shop")
+    tell(engine, "crm", Outcome(OutcomeKind.REFUSED, 401))
+    with engine.begin() as connection:
+        hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        connection.execute(update(endpoints).values(added_at=hour_ago))
+        connection.execute(update(endpoints).where(endpoints.c.name == "idle").values(state="paused"))
+    found = ask()
+    assert set(found.all("endpoint_state", "endpoint", "state")) == {
+        ("shop", "open"),
+        ("crm", "open"),
+        ("idle", "paused"),
+    }
+    assert found.all("endpoint_silent_seconds", "endpoint") == {
+        "shop": 0,
+        "crm": pytest.approx(3600, abs=60),
+        "idle": 0,
     }
 
 

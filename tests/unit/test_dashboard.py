@@ -66,6 +66,8 @@ PANELS = [
         "{{endpoint}}",
         "ops",
     ),
+    Panel("Endpoints that are not open", 'coinflow_endpoint_state{state!="open"}', "{{endpoint}}: {{state}}"),
+    Panel("Endpoints that take nothing", "coinflow_endpoint_silent_seconds", "{{endpoint}}", "s"),
     Panel("Price list refused", "coinflow_price_list_refused"),
 ]
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, case, func, select, union_all
+from sqlalchemy import Connection, Select, and_, case, func, select, union_all
 
 from tasks.store import totals
 from tasks.store.clock import clock
 from tasks.store.counting import label
 from tasks.store.dead_letters import RUN_OF_LETTER
+from tasks.store.endpoints import FAILS, HEARD
 from tasks.store.schema import dead_letters, endpoints, events, handler_runs, notifications, sweeps
 from tasks.store.states import GIVEN_UP, EndpointState, NotificationState, RunState, SetAside
 from tasks.store.views.records import written, written_in
@@ -71,6 +72,9 @@ _OLDEST_NOTIFICATION = (
     .join(endpoints, endpoints.c.name == _N.endpoint)
     .where(_IS_DUE, endpoints.c.removed_at.is_(None), endpoints.c.state != EndpointState.PAUSED.value)
 )
+_E = endpoints.c
+_IS_SILENT = and_(FAILS, _E.state != EndpointState.PAUSED.value)
+_ENDPOINTS = select(_E.name, _E.state, case((_IS_SILENT, HEARD))).where(_E.removed_at.is_(None))
 _SWEEPS = select(sweeps.c.name, sweeps.c.began_at)
 
 
@@ -89,6 +93,10 @@ class Snapshot:
     notifications: Mapping[Labels, float]
     #: When the oldest event came that a handler is not through with, by the handler.
     unfinished: Mapping[str, datetime]
+    #: The state of each endpoint, by its name.
+    endpoints: Mapping[str, str]
+    #: Since when an endpoint has taken nothing whose tries fail; one that is paused is not tried.
+    silent: Mapping[str, datetime]
     #: Since when a notification could be tried and is not.
     notification_due_at: datetime | None
     last_event_at: datetime | None
@@ -99,6 +107,7 @@ class Snapshot:
 def snapshot(connection: Connection) -> Snapshot:
     """Return what metrics tell; the transaction must see one state of the database throughout."""
     counted = totals.read(connection)
+    endpoint_rows = connection.execute(_ENDPOINTS).all()
     return Snapshot(
         now=clock(connection),
         totals=counted,
@@ -106,6 +115,8 @@ def snapshot(connection: Connection) -> Snapshot:
         dead_letters={tuple(row[:3]): row[3] for row in connection.execute(_LETTERS)},
         notifications=_notifications(connection, counted.get("notifications", {})),
         unfinished=_unfinished(connection),
+        endpoints={name: state for name, state, _ in endpoint_rows},
+        silent={name: since for name, _, since in endpoint_rows if since},
         notification_due_at=connection.execute(_OLDEST_NOTIFICATION).scalar(),
         last_event_at=connection.execute(_LAST_EVENT).scalar(),
         sweeps=_pairs(connection, _SWEEPS),
