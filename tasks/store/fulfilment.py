@@ -93,17 +93,22 @@ def fulfil(
 def _limited(
     connection: Connection, settled: Sequence[tuple[_Loaded, Settlement]], terms: Terms
 ) -> Sequence[tuple[_Loaded, Settlement]]:
-    """Settle anew what takes of a limit, the payment that came first before the others."""
+    """Settle anew what takes of a limit, the payment that came first before the others.
+
+    What takes of none may give back what another takes; a payment that takes gives back once it is settled.
+    """
     claims = [claim for _, settlement in settled for claim in settlement.claims]
     if not claims:
         return settled
     limits = Limits(connection)
     limits.hold(claims)
-    judged = []
-    for loaded, first in sorted(settled, key=lambda each: min(each[0].numbers.values())):
-        taken = partial(limits.taken, loaded.payment.id)
-        final = settle(loaded.payment, terms, taken) if first.claims else first
-        limits.promise(final.claims)
+    judged = [(loaded, settlement) for loaded, settlement in settled if not settlement.claims]
+    for loaded, settlement in judged:
+        limits.promise(loaded.payment, settlement.moves)
+    claiming = [loaded for loaded, settlement in settled if settlement.claims]
+    for loaded in sorted(claiming, key=lambda each: min(each.numbers.values())):
+        final = settle(loaded.payment, terms, partial(limits.taken, loaded.payment.id))
+        limits.promise(loaded.payment, final.moves)
         judged.append((loaded, final))
     return judged
 

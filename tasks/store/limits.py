@@ -1,6 +1,6 @@
 """Limits: how much of a wallet's or an order's limit other payments have taken. Here arrival decides."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, text
 
 from tasks.payments.claims import Claim
+from tasks.payments.grants import Entry
+from tasks.payments.payment import Payment
 from tasks.payments.states import GrantStatus
 from tasks.payments.wallet import wallet_key
+from tasks.store.many import among
 from tasks.store.schema import grants, payments, wallets
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
@@ -20,8 +23,10 @@ class Limits:
     """What has been taken, by payments that are written and by those that are about to be."""
 
     connection: Connection
-    #: Taken by payments of this transaction that are not written yet.
+    #: Taken by payments of this transaction, as they are about to be written.
     _promised: Counter[tuple[str, str | None, str | None]] = field(default_factory=Counter)
+    #: Those payments by the items that are written of them, which do not count any more.
+    _outdated: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def hold(self, claims: Collection[Claim]) -> None:
         """Let nobody else take of these wallets' and orders' limits until the transaction ends.
@@ -34,13 +39,21 @@ class Limits:
 
     def taken(self, payment_id: str, claim: Claim) -> int:
         """Return what others than a payment have taken of a claim's limit."""
-        written = self.connection.execute(_written(payment_id, claim)).scalar_one()
+        without = {"without": [payment_id, *self._outdated.get(claim.item, ())]}
+        written = self.connection.execute(_written(claim), without).scalar_one()
         return int(written or 0) + self._promised[_key(claim)]
 
-    def promise(self, claims: Collection[Claim]) -> None:
-        """Note what a payment takes that is about to be written."""
-        for claim in claims:
-            self._promised[_key(claim)] += claim.quantity
+    def promise(self, payment: Payment, moves: Collection[Entry]) -> None:
+        """Note what is held of a payment once its moves are written: more than before, or less."""
+        for item in payment.held:
+            self._outdated[item].append(payment.id)
+        # Of an item that goes to another wallet, the last move is what is held.
+        held = {**payment.held, **{move.grant.item: move.grant for move in moves}}
+        for grant in held.values():
+            if grant.status is not GrantStatus.REVOKED:
+                self._promised[grant.item, None, wallet_key(grant.wallet)] += grant.quantity
+                if payment.order_id is not None:
+                    self._promised[grant.item, payment.order_id, None] += 1
 
 
 def _owner(claim: Claim) -> str:
@@ -51,9 +64,9 @@ def _key(claim: Claim) -> tuple[str, str | None, str | None]:
     return (claim.item, claim.order_id, None if claim.order_id is not None else wallet_key(claim.wallet))
 
 
-def _written(payment_id: str, claim: Claim) -> Select[Any]:
+def _written(claim: Claim) -> Select[Any]:
     of_others = (
-        grants.c.payment_id != payment_id,
+        ~among(grants.c.payment_id, "without"),
         grants.c.item == claim.item,
         grants.c.status != GrantStatus.REVOKED,
     )

@@ -22,6 +22,13 @@ limit = 2
 [items.relic]
 price = { cents = 500 }
 once_per = "orderId"
+[items.pass]
+price = { cents = 500 }
+limit = 1
+[items.arrow]
+price = { cents = 500 }
+limit = 2
+refund = "proportional"
 [items.pair]
 price = { cents = 900 }
 grants = { sword = 2 }
@@ -38,6 +45,11 @@ def buy(engine: Engine, payment_id: str, cents: int = 500, **info: object) -> st
     packet: dict[str, Any] = {"data__webhookInfo": info, "data__subtotal__cents": cents}
     run(engine, take_in(engine, delivery(payment_id, **packet)))
     return state(engine, payment_id)
+
+
+def refund(payment_id: str) -> Delivery:
+    """Give back the price of one."""
+    return delivery(payment_id, "Refund")
 
 
 def state(engine: Engine, payment_id: str) -> str:
@@ -89,6 +101,48 @@ def test_payments_of_one_transaction_share_a_limit(engine: Engine) -> None:
     run(engine, take_in(engine, *(delivery(each, data__webhookInfo={"item": "sword"}) for each in ids)))
     assert sorted(state(engine, each) for each in ids) == ["granted"] * 2 + ["refused"] * 3
     assert state(engine, ids[0]) == "granted"
+
+
+@pytest.mark.parametrize("refunded_first", [True, False])
+@pytest.mark.parametrize("info", [{"item": "pass"}, {"item": "relic", "orderId": "7"}], ids=["limit", "once"])
+def test_what_goes_back_in_the_same_transaction_is_free(
+    engine: Engine, info: dict[str, Any], *, refunded_first: bool
+) -> None:
+    sell(engine)
+    assert buy(engine, "b", **info) == "granted"
+    # Names that sort before and after.
+    again = "c" if refunded_first else "a"
+    events = [refund("b"), delivery(again, data__webhookInfo=info)]
+    run(engine, take_in(engine, *events if refunded_first else events[::-1]))
+    assert (state(engine, "b"), state(engine, again)) == ("revoked", "granted")
+    assert buy(engine, "third", **info) == "refused"
+
+
+def test_what_goes_back_in_part_frees_that_part_alone(engine: Engine) -> None:
+    sell(engine)
+    assert buy(engine, "a", 1000, item="arrow", quantity=2) == "granted"
+    bought = [delivery(each, data__webhookInfo={"item": "arrow"}) for each in ("b", "c")]
+    run(engine, take_in(engine, refund("a"), *bought))
+    assert [state(engine, each) for each in ("a", "b", "c")] == ["granted", "granted", "refused"]
+
+
+def test_what_is_suspended_in_the_same_transaction_is_not_free(engine: Engine) -> None:
+    sell(engine)
+    assert buy(engine, "a", item="pass") == "granted"
+    dispute = delivery("a", "Card Payment Chargeback Opened", data__subtotal=None)
+    run(engine, take_in(engine, dispute, delivery("b", data__webhookInfo={"item": "pass"})))
+    assert (state(engine, "a"), state(engine, "b")) == ("suspended", "refused")
+
+
+def test_what_a_wallet_gets_back_in_the_same_transaction_is_taken(engine: Engine) -> None:
+    sell(engine)
+    assert buy(engine, "a", item="pass") == "granted"
+    lost = {"created": "2026-09-02T10:00:00Z", "data__subtotal": None}
+    run(engine, take_in(engine, delivery("a", "Card Payment Chargeback Lost", **lost)))
+    won = {"created": "2026-09-03T10:00:00Z", "data__subtotal": None}
+    bought = delivery("b", data__webhookInfo={"item": "pass"})
+    run(engine, take_in(engine, delivery("a", "Card Payment Chargeback Won", **won), bought))
+    assert (state(engine, "a"), state(engine, "b")) == ("granted", "refused")
 
 
 def test_workers_that_work_at_once_share_a_limit(engine: Engine) -> None:
