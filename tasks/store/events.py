@@ -110,6 +110,15 @@ class Told(NamedTuple):
     state: str | None
 
 
+class Silent(NamedTuple):
+    """An event that names a payment, and is another merchant's: it says nothing of it."""
+
+    payment_id: str
+    number: int
+    #: As of `Told`.
+    state: str | None
+
+
 class Body(NamedTuple):
     """What came, and when."""
 
@@ -160,17 +169,33 @@ def body_of(connection: Connection, event_id: int) -> str:
 def statements(
     connection: Connection, payment_ids: Collection[str], handler: str, without: Collection[int] = ()
 ) -> Sequence[Told]:
+    """Return what events say for the rules, as `read` does."""
+    return read(connection, payment_ids, handler, without)[0]
+
+
+def read(
+    connection: Connection, payment_ids: Collection[str], handler: str, without: Collection[int] = ()
+) -> tuple[Sequence[Told], Sequence[Silent]]:
     """Return what events say for the rules, in the order of their numbers, and how far `handler` has come.
 
-    Those of other merchants say nothing; one that cannot be read says why. What an earlier version has
-    read is read anew. `without` are numbers of events that are not wanted.
+    Those of other merchants say nothing, and come apart; one that cannot be read says why. What is of an
+    unknown type is left out. What an earlier version has read is read anew. `without` are numbers of events
+    that are not wanted.
     """
     given = {"payment_ids": list(payment_ids), "of": handler, "without": list(without)}
     rows = connection.execute(_STATEMENTS, given)
     # Many events of a long payment say the same, and are read once.
-    read = cache(Facts.model_validate_json)
-    found = ((row, _statement(row, read)) for row in rows)
-    return [Told(row.payment_id, row.id, said, row.state) for row, said in found if said]
+    read_facts = cache(Facts.model_validate_json)
+    told: list[Told] = []
+    silent: list[Silent] = []
+    for row in rows:
+        if row.event_type not in EVENT_TYPES:
+            continue
+        if said := _statement(row, read_facts):
+            told.append(Told(row.payment_id, row.id, said, row.state))
+        elif row.set_aside == SetAside.FOREIGN:
+            silent.append(Silent(row.payment_id, row.id, row.state))
+    return told, silent
 
 
 def told_by(arrival: Arrival, event_id: int) -> Told | None:
@@ -207,17 +232,16 @@ def facts_text(facts: Facts | None) -> str | None:
     return facts.model_dump_json(exclude_defaults=True) if facts else None
 
 
-def _statement(row: Row[*tuple[Any, ...]], read: Callable[[str], Facts]) -> Statement | None:
-    known = EVENT_TYPES.get(row.event_type)
-    said = _facts(row, read) if known else None
-    if known is None or said is None or (row.set_aside == SetAside.FOREIGN and not said.fault):
+def _statement(row: Row[*tuple[Any, ...]], read_facts: Callable[[str], Facts]) -> Statement | None:
+    said = _facts(row, read_facts)
+    if said is None or (row.set_aside == SetAside.FOREIGN and not said.fault):
         return None
-    return Statement(row.key, known, row.created, said)
+    return Statement(row.key, EVENT_TYPES[row.event_type], row.created, said)
 
 
-def _facts(row: Row[*tuple[Any, ...]], read: Callable[[str], Facts]) -> Facts | None:
+def _facts(row: Row[*tuple[Any, ...]], read_facts: Callable[[str], Facts]) -> Facts | None:
     if row.body is None:
-        return read(row.facts) if row.facts else None
+        return read_facts(row.facts) if row.facts else None
     return read_anew(row)
 
 

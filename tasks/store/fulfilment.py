@@ -17,7 +17,7 @@ from tasks.payments.settlement import Settlement, settle
 from tasks.payments.verdict import Verdict
 from tasks.store import changes, dead_letters, decisions, events, notifications, runs
 from tasks.store.discards import discards_of
-from tasks.store.events import Told
+from tasks.store.events import Silent, Told
 from tasks.store.ledger import Move, append, held_grants
 from tasks.store.limits import Limits
 from tasks.store.locking import Kept, Locked, lock
@@ -125,21 +125,28 @@ def _load(
 
     said: dict[str, list[Told]] = {payment_id: [] for payment_id in sorted(locked)}
     numbers_of_fresh = {each.number for each in fresh}
-    for each in (*events.statements(connection, list(locked), FULFILMENT, numbers_of_fresh), *fresh):
+    stored, silent = events.read(connection, list(locked), FULFILMENT, numbers_of_fresh)
+    for each in (*stored, *fresh):
         said[each.payment_id].append(each)
+    # What was invalid may be another merchant's, now that it can be read.
+    foreign: dict[str, list[Silent]] = {each.payment_id: [] for each in silent}
+    for other in silent:
+        foreign[other.payment_id].append(other)
     held = held_grants(connection, those_with(Kept.GRANTS))
     orders = orders_of(connection, those_with(Kept.ORDERS))
     of_persons = those_with(Kept.RESOLUTIONS, Kept.MATCHES)
     keys_of_all = {each.number: each.statement.key for of in of_persons for each in said[of]}
     resolved = resolutions_of(connection, of_persons, keys_of_all)
     for payment_id, told in said.items():
-        if not told:
+        if not told and payment_id not in foreign:
             continue
         keys = {each.number: each.statement.key for each in told}
-        pending, dead, discarded = (
+        pending, discarded = (
             {each.number for each in told if each.state == state}
-            for state in (RunState.PENDING, RunState.DEAD, RunState.DISCARDED)
+            for state in (RunState.PENDING, RunState.DISCARDED)
         )
+        of_all = (*told, *foreign.get(payment_id, ()))
+        unfinished = {each.number for each in of_all if each.state in {RunState.PENDING, RunState.DEAD}}
         own = locked[payment_id]
         payment = Payment(
             payment_id,
@@ -152,7 +159,7 @@ def _load(
             discarded=discards_of(connection, discarded, FULFILMENT, keys),
         )
         numbers = {key: number for number, key in keys.items()}
-        yield _Loaded(payment, own, numbers, pending | dead, keys.keys() & numbers_of_fresh)
+        yield _Loaded(payment, own, numbers, unfinished, keys.keys() & numbers_of_fresh)
 
 
 def _is_replayed(connection: Connection, verdicts: Collection[Verdict], pending: Collection[int]) -> bool:

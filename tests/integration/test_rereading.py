@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete, select, text, update
 
+from tasks.coinflow.event import read_packet
 from tasks.errors import PayloadInvalid
 from tasks.payments import facts
+from tasks.pipeline.dispatch import Delivery
 from tasks.pipeline.rereading import Reread, reread
 from tasks.store import events as event_log
 from tasks.store import runs
@@ -24,8 +26,10 @@ from tasks.store.schema import (
     operator_actions,
     payments,
 )
+from tasks.store.states import RunState
 from tasks.store.views.attention import list_attention
-from tests.integration.pipeline import count, delivery, reprice, run, take_in
+from tests.integration.commands import read
+from tests.integration.pipeline import count, delivery, reprice, run, states, take_in
 from tests.stack import ROOT
 
 OPERATOR = Operator("somebody")
@@ -137,6 +141,67 @@ def test_a_payment_that_only_this_release_can_name_is_granted(engine: Engine, ag
     run(engine, ["7"])
     assert decisions(engine) == [("7", "granted")]
     assert (count(engine, grants), count(engine, dead_letters)) == (1, 0)
+
+
+def refused_by_the_former(engine: Engine, event: Delivery) -> None:
+    """Leave an event as a former release would have that could not read it: its payment is refused."""
+    take_in(engine, event)
+    unreadable = facts.extract_unreadable(read_packet(event["body"]), "data.subtotal: unreadable.")
+    read_by(engine, facts.VERSION, set_aside="invalid", facts=event_log.facts_text(unreadable))
+    with engine.begin() as connection:
+        runs.add(connection, [(1, INTAKE)])
+        runs.give_up(connection, [1], INTAKE, PayloadInvalid("data.subtotal: unreadable."), attempts=1)
+    run(engine, ["pay"])
+    assert decisions(engine) == [("pay", "refused")]
+
+
+def all_states(engine: Engine) -> list[tuple[str, str]]:
+    with engine.connect() as connection:
+        query = select(handler_runs.c.handler, handler_runs.c.state)
+        return sorted((row.handler, row.state) for row in connection.execute(query))
+
+
+@pytest.mark.parametrize("again", ["reread", "copy"])
+def test_what_turns_out_to_be_another_merchants_leaves_nothing_waiting(engine: Engine, again: str) -> None:
+    event = delivery(data__merchantId="other")
+    refused_by_the_former(engine, event)
+    (batch,) = reread(engine, OPERATOR, ["acme"])
+    sent = batch.work.unread.values() if again == "reread" else [event]
+    assert take_in(engine, *sent, merchant_ids=["acme"]) == {"pay"}
+    run(engine, ["pay"])
+    assert decisions(engine) == [("pay", "nothing")]
+    assert all_states(engine) == [("fulfilment", "done"), ("intake", "done")]
+    assert count(engine, dead_letters) == 0
+    with engine.connect() as connection:
+        assert not list_attention(connection)
+    assert read("payments", "show", "pay")["conclusion"]["word"] == "FOREIGN"
+    # Its merchant is accepted after all.
+    (batch,) = reread(engine, OPERATOR, ["acme", "other"])
+    run(engine, take_in(engine, *batch.work.unread.values(), merchant_ids=["acme", "other"]))
+    assert decisions(engine) == [("pay", "granted")]
+
+
+@pytest.mark.parametrize("state", ["pending", "dead"])
+def test_what_is_another_merchants_is_finished_beside_what_counts(engine: Engine, state: str) -> None:
+    take_in(engine, delivery())
+    take_in(engine, delivery(event_type="Card Payment Authorized", data__merchantId="other"))
+    with engine.begin() as connection:
+        connection.execute(update(events).where(events.c.id == 2).values(set_aside="foreign"))
+        if state == "dead":
+            runs.give_up(connection, [2], FULFILMENT, PayloadInvalid("data: unreadable."), attempts=1)
+    run(engine, ["pay"])
+    assert decisions(engine) == [("pay", "granted")]
+    assert (states(engine), count(engine, dead_letters)) == (["done", "done"], 0)
+
+
+def test_what_only_a_later_release_knows_goes_on_waiting(engine: Engine) -> None:
+    take_in(engine, delivery())
+    run(engine, ["pay"])
+    read_by(engine, facts.VERSION, event_type="Of A Later Release", set_aside="foreign")
+    with engine.begin() as connection:
+        runs.reopen(connection, [(1, FULFILMENT)], [RunState.DONE])
+    run(engine, ["pay"])
+    assert (decisions(engine), states(engine)) == ([("pay", "granted")], ["pending"])
 
 
 def test_what_still_cannot_be_read_makes_its_payment_refused_from_now_on(engine: Engine) -> None:

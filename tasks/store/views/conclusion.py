@@ -32,7 +32,7 @@ class Conclusion:
 def conclude(story: PaymentStory, merchant_ids: Collection[str] = ()) -> Conclusion:
     """Return what a payment comes to; `merchant_ids` are those that are accepted, or none for all."""
     failed = next((each for each in _dead(story) if each.handler == FULFILMENT), None)
-    decided = _DECIDED.get(story.state or "")
+    decided = None if _is_foreign(story) else _DECIDED.get(story.state or "")
     if failed and story.state not in {DecisionStatus.REFUSED, DecisionStatus.REVOKED}:
         says = f"Fulfilment has given up: {failed.error}: {failed.message} {_held(story)}"
         return Conclusion("FAILED", says, f"mend it, then run `coinflowctl dead-letters replay {failed.id}`.")
@@ -44,6 +44,12 @@ def conclude(story: PaymentStory, merchant_ids: Collection[str] = ()) -> Conclus
             conclusion.word, f"{conclusion.says} {waiting}, which may change that.", _ASK_DOCTOR
         )
     return conclusion
+
+
+def _is_foreign(story: PaymentStory) -> bool:
+    """Tell whether a payment comes to nothing because all of its events are another merchant's."""
+    is_nothing = story.state == DecisionStatus.NOTHING
+    return is_nothing and all(each.state == SetAside.FOREIGN for each in story.events)
 
 
 def _undecided(story: PaymentStory, merchant_ids: Collection[str]) -> Conclusion:
