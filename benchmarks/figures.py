@@ -29,7 +29,7 @@ class Spread:
 
 def written(value: float) -> str:
     """Return a figure with three digits that count, or all before the point."""
-    if abs(value) >= 100:  # noqa: PLR2004
+    if abs(value) >= 100:  # noqa: PLR2004  # three digits, as said above
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
