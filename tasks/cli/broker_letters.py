@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-import click
 from kombu import Producer
 
 from celeryconfig import SWEEP_TASK
-from tasks.cli.celery_app import celery_app
+from tasks.cli.celery_app import broker_may_fail, celery_app
 from tasks.cli.database import transactions
 from tasks.cli.output import say
 from tasks.store.actions import Operator
@@ -131,24 +131,17 @@ def replay_messages(names: Collection[str], by: Operator) -> int:
                 continue
             with engine.begin() as connection:
                 announce(connection, by, ActionKind.REPLAY, each.id)
-            with _confirming(replayed):
+            with broker_may_fail(partial(_left, replayed)):
                 each.replay(producer)
             replayed += 1
     return replayed
 
 
-@contextmanager
-def _confirming(replayed: int) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if kind(error) is not Kind.TRANSIENT:
-            raise
-        reason = str(error) or type(error).__name__
-        raise click.ClickException(
-            f"The broker has not confirmed ({reason}). {replayed} of its messages were replayed; "
-            "the others are still there: replay again when it is back."
-        ) from None
+def _left(replayed: int, reason: str) -> str:
+    return (
+        f"The broker has not confirmed ({reason}). {replayed} of its messages were replayed; "
+        "the others are still there: replay again when it is back."
+    )
 
 
 def discard_messages(names: Collection[str], by: Operator) -> dict[str, RunState | None]:

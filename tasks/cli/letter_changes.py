@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-import click
-
-from tasks.cli.celery_app import celery_app
+from tasks.cli.celery_app import broker_may_fail, celery_app
 from tasks.cli.database import database
 from tasks.cli.letter_filter import Chosen
 from tasks.cli.output import say
@@ -18,8 +17,6 @@ from tasks.store.runs import DEADLINE
 from tasks.store.states import NotificationState, RunState
 from tasks.store.views.letters import Letter
 from tasks.store.views.notifications import notification_name
-from tasks.worker.kinds import Kind
-from tasks.worker.retries import kind
 
 T = TypeVar("T")
 
@@ -107,19 +104,19 @@ def replay_letters(letters: Sequence[Letter], by: Operator) -> int:
         with database() as connection:
             event_ids = operations.replay(connection, by, [each.id for each in group])
             work = plan(connection, event_ids)
-        try:
+        left = len(letters) - start - len(group)
+        with broker_may_fail(partial(_left, replayed, len(event_ids), left)):
             work.send(app)
-        except Exception as error:
-            if kind(error) is not Kind.TRANSIENT:
-                raise
-            raise click.ClickException(
-                f"The broker cannot be reached ({error}). {replayed} letters were sent; the next "
-                f"{len(event_ids)} are pending, and recovery sends them within "
-                f"{DEADLINE.seconds // 60 + 1} minutes, or when the broker is back. "
-                f"{len(letters) - start - len(group)} are left: replay again then."
-            ) from None
         replayed += len(event_ids)
     return replayed
+
+
+def _left(replayed: int, pending: int, left: int, reason: str) -> str:
+    return (
+        f"The broker cannot be reached ({reason}). {replayed} letters were sent; the next {pending} are "
+        f"pending, and recovery sends them within {DEADLINE.seconds // 60 + 1} minutes, or when the broker "
+        f"is back. {left} are left: replay again then."
+    )
 
 
 def discard_letters(letters: Sequence[Letter], by: Operator) -> dict[int, RunState | None]:

@@ -1,22 +1,19 @@
 """`coinflowctl events reread`: stored events are read anew."""
 
 from collections import Counter
+from functools import partial
 
 import click
-from celery import Celery
 
 from tasks.cli.acting import operator_options
-from tasks.cli.celery_app import celery_app
+from tasks.cli.celery_app import broker_may_fail, celery_app
 from tasks.cli.database import transactions
 from tasks.cli.examples import examples
 from tasks.cli.options import json_option
 from tasks.cli.output import print_json, print_table
 from tasks.pipeline import rereading
-from tasks.pipeline.dispatch import Work
 from tasks.settings import Settings
 from tasks.store.actions import Operator
-from tasks.worker.kinds import Kind
-from tasks.worker.retries import kind
 
 
 @examples('events reread --reason "upgraded"')
@@ -36,7 +33,8 @@ def reread(*, by: Operator, as_json: bool) -> None:
     app = celery_app()
     with transactions() as engine:
         for batch in rereading.reread(engine, by, Settings.load().merchant_ids):
-            _send(batch.work, app, counts["events"])
+            with broker_may_fail(partial(_left, counts["events"])):
+                batch.work.send(app)
             counts.update(
                 events=batch.events,
                 unreadable=batch.unreadable,
@@ -50,13 +48,8 @@ def reread(*, by: Operator, as_json: bool) -> None:
         print_table("Read anew", [counts])
 
 
-def _send(work: Work, app: Celery, before: int) -> None:
-    try:
-        work.send(app)
-    except Exception as error:
-        if kind(error) is not Kind.TRANSIENT:
-            raise
-        raise click.ClickException(
-            f"The broker cannot be reached ({error}). {before} events were read anew and sent; the next are "
-            "read, and recovery sends them when the broker is back. Run it again then for the rest."
-        ) from None
+def _left(before: int, reason: str) -> str:
+    return (
+        f"The broker cannot be reached ({reason}). {before} events were read anew and sent; the next are "
+        "read, and recovery sends them when the broker is back. Run it again then for the rest."
+    )
