@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import kombu.exceptions
 import pytest
@@ -101,3 +102,11 @@ def test_a_limit_on_connections_is_waited_for_by_whoever_publishes(host: Virtual
         finally:
             rabbitmqctl(host.node, "clear_vhost_limits", "-p", host.name)
     assert kind(refused.value) is Kind.TRANSIENT
+
+
+def test_a_test_gets_a_host_of_its_own_also_when_a_rabbitmq_node_has_no_more(tmp_path: Path) -> None:
+    with SharedRabbitMQ(tmp_path) as shared:
+        urls = [shared.virtual_host().url for _ in range(17)]
+        assert len(set(urls)) == 17
+        with connect(shared.virtual_host()) as connection:
+            connection.connect()

@@ -11,7 +11,7 @@ from typing import Self
 from tests.services.rabbitmq_node import check_name, rabbitmq
 from tests.services.server import Server
 
-#: As many as the tests of one process ask for, and some.
+# A node makes them all as it starts: one more costs it little, one made later seconds.
 _HOSTS = [f"host-{number}" for number in range(16)]
 
 
@@ -33,12 +33,13 @@ class VirtualHost:
 
 
 class SharedRabbitMQ:
-    """A node that starts when its first virtual host is asked for."""
+    """A node that starts when a first virtual host is asked for, and another once its hosts are all taken."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._exits = ExitStack()
-        self._free: Iterator[VirtualHost] | None = None
+        self._free: Iterator[VirtualHost] = iter(())
+        self._nodes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -51,12 +52,20 @@ class SharedRabbitMQ:
     def virtual_host(self) -> VirtualHost:
         """Return a virtual host that nobody has used."""
         check_name()
-        if self._free is None:
-            definitions = self._folder / "definitions.json"
-            definitions.write_text(json.dumps(_definitions()))
-            node = self._exits.enter_context(rabbitmq(self._folder, f"load_definitions = {definitions}"))
-            self._free = (VirtualHost(node, name) for name in _HOSTS)
-        return next(self._free)
+        host = next(self._free, None)
+        if host is None:
+            self._free = iter(self._start())
+            host = next(self._free)
+        return host
+
+    def _start(self) -> list[VirtualHost]:
+        self._nodes += 1
+        folder = self._folder / str(self._nodes)
+        folder.mkdir()
+        definitions = folder / "definitions.json"
+        definitions.write_text(json.dumps(_definitions()))
+        node = self._exits.enter_context(rabbitmq(folder, f"load_definitions = {definitions}"))
+        return [VirtualHost(node, name) for name in _HOSTS]
 
 
 def _definitions() -> dict[str, object]:
