@@ -6,10 +6,23 @@ as a chargeback, finds the wallet that holds what was granted.
 
 import secrets
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from tasks.coinflow.spellings import without_merchant
 from tasks.errors import PriceListUnusable
@@ -45,6 +58,25 @@ _FORGET = (
 )
 
 
+_EVENTS = select(events).order_by(events.c.id).with_for_update(key_share=True)
+#: Where decisions and persons name a wallet, each with the payment's id.
+_NAMING = (
+    (payments.c.payer, payments.c.id),
+    (payments.c.wallet, payments.c.id),
+    (resolutions.c.wallet, resolutions.c.payment_id),
+    (matches.c.wallet, matches.c.payment_id),
+)
+
+
+class _Scope(NamedTuple):
+    """What names a buyer."""
+
+    payment_ids: AbstractSet[str]
+    #: Those that something has decided, or of which a person once said that the buyer gets it.
+    decided: AbstractSet[str]
+    subscriptions: int
+
+
 class NotErasable(Exception):
     """There is no such buyer, or something of it is still under way; the message says what."""
 
@@ -57,22 +89,21 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
     """
     key, alias = wallet_key(name), f"erased-{secrets.token_hex(8)}"
     # As intake and fulfilment hold them: subscriptions, payments, wallets.
-    _rename_in(connection, name, alias, subscriptions.c.wallet)
-    payment_ids = connection.scalars(payments_of_wallet(name)).all()
-    # To hold what nothing has decided, such as what is foreign, would make a payment of it.
-    decided = select(payments.c.id).where(payments.c.id.in_(payments_of_wallet(name)))
-    locking.lock(connection, connection.scalars(decided).all(), datetime.now(UTC))
+    _rename_in(connection, subscriptions.c.wallet, name, alias)
+    scope = _scope(connection, name)
+    locking.lock(connection, scope.decided, datetime.now(UTC))
     known = select(wallets.c.id).where(wallets.c.key == key).order_by(wallets.c.id).with_for_update()
     wallet_ids = connection.scalars(known).all()
-    if set(connection.scalars(payments_of_wallet(name))) != set(payment_ids):
-        raise NotErasable("A purchase of the buyer has come meanwhile. Try again.")
     meant = or_(events.c.buyer == key, events.c.payment_id.in_(payments_of_wallet(name)))
-    rows = connection.execute(select(events).where(meant)).all()
+    rows = connection.execute(_EVENTS.where(meant)).all()
+    # Last, for each statement sees what has come before it. What comes later is no part of it.
+    if _scope(connection, name) != scope:
+        raise NotErasable("A purchase of the buyer has come meanwhile. Try again.")
     if not rows:
         raise NotErasable("Nothing is stored under this name. `coinflowctl find` knows similar ones.")
     _check_runs(connection, [row.id for row in rows])
     if not untold:
-        _check_told(connection, payment_ids)
+        _check_told(connection, scope.payment_ids)
     told_by = _told_by(connection)
     connection.execute(
         _FORGET,
@@ -85,12 +116,30 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
             for row in rows
         ],
     )
-    _rename_in(connection, name, alias, payments.c.payer, payments.c.wallet)
-    _rename_in(connection, name, alias, resolutions.c.wallet, matches.c.wallet)
+    for column, payment_id in _NAMING:
+        of_these = among(payment_id, "decided")
+        _rename_in(connection, column, name, alias, of_these, decided=sorted(scope.decided))
     _rename_wallets(connection, wallet_ids, name, alias)
-    counts = {"payments": len(payment_ids), "events": len(rows)}
+    counts = {"payments": len(scope.payment_ids), "events": len(rows)}
     record(connection, by, ActionKind.ERASE, Change(subject=alias, after=counts))
     return counts
+
+
+def _scope(connection: Connection, name: str) -> _Scope:
+    payment_ids = frozenset(connection.scalars(payments_of_wallet(name)))
+    said = [
+        select(each.c.payment_id).where(is_wallet(each.c.wallet, name)) for each in (resolutions, matches)
+    ]
+    # To hold what nothing has decided, such as what is foreign, would make a payment of it.
+    decided = select(payments.c.id).where(
+        or_(among(payments.c.id, "payment_ids"), payments.c.id.in_(union(*said)))
+    )
+    subscribed = select(func.count()).where(is_wallet(subscriptions.c.wallet, name))
+    return _Scope(
+        payment_ids,
+        frozenset(connection.scalars(decided, {"payment_ids": sorted(payment_ids)})),
+        connection.scalar(subscribed) or 0,
+    )
 
 
 def _check_runs(connection: Connection, event_ids: Collection[int]) -> None:
@@ -149,9 +198,16 @@ def _forgotten(facts: Facts | None, key: str, alias: str, told_by: Collection[st
     )
 
 
-def _rename_in(connection: Connection, name: str, alias: str, *columns: Column[Any]) -> None:
-    for column in columns:
-        connection.execute(update(column.table).where(is_wallet(column, name)).values({column.name: alias}))
+def _rename_in(
+    connection: Connection,
+    column: Column[Any],
+    name: str,
+    alias: str,
+    *where: ColumnElement[bool],
+    **given: Any,
+) -> None:
+    renamed = update(column.table).where(is_wallet(column, name), *where).values({column.name: alias})
+    connection.execute(renamed, given)
 
 
 def _rename_wallets(connection: Connection, ids: Sequence[int], name: str, alias: str) -> None:

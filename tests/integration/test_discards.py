@@ -1,13 +1,11 @@
 """A discard beside fulfilment: what it says is true, and what pays later asks for a person."""
 
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Engine, func, select
 
 from tasks.store import operations
 from tasks.store.actions import Operator
@@ -16,12 +14,12 @@ from tasks.store.schema import dead_letters, grants
 from tasks.store.states import RunState
 from tests.integration.commands import read
 from tests.integration.pipeline import delivery, reprice, run, states, take_in
-from tests.waiting import PATIENCE, wait_until
+from tests.integration.races import beside, on_postgres, wait_for_a_lock
+from tests.waiting import PATIENCE
 
 ADA = Operator("ada", "the buyer was paid back")
 #: After the cheap one, by what it states.
 LATER = {"created": "2026-09-02T10:00:00Z"}
-on_postgres = pytest.mark.parametrize("migrated", ["PostgreSQL"], indirect=True)
 
 
 def bury(engine: Engine, payment_id: str = "pay") -> int:
@@ -136,27 +134,6 @@ def test_a_letter_of_which_fulfilment_still_fails_can_be_given_up(
 
 
 # ---------------------------------------------------------------- at the same moment
-
-
-@contextmanager
-def beside(step: Any) -> Iterator[Future[Any]]:
-    """Take a step in another thread, which ends after the block."""
-    with ThreadPoolExecutor(1) as pool:
-        taken = pool.submit(step)
-        yield taken
-
-
-def wait_for_a_lock(engine: Engine, holder: Connection) -> None:
-    """Return once somebody waits for what a transaction holds."""
-    process = holder.scalar(text("SELECT pg_backend_pid()"))
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE :holder = ANY (pg_blocking_pids(pid))")
-
-    def is_waited_for() -> Any:
-        # A transaction of its own, for within one the answer stays the same.
-        with engine.connect() as connection:
-            return connection.scalar(waiting, {"holder": process})
-
-    wait_until(is_waited_for, what="the other one waits")
 
 
 @on_postgres
