@@ -1,7 +1,7 @@
 """Totals: what has come and been done since the beginning, counted once, whatever is pruned later.
 
 A mark says how far each table has been counted. What lies behind it is counted whenever somebody asks, until
-it is old enough: PostgreSQL numbers rows in another order than that in which they are committed.
+nothing can come before it: PostgreSQL numbers rows in another order than that in which they are committed.
 """
 
 import json
@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, bindparam, func, select, text, update
@@ -31,8 +30,6 @@ from tasks.store.schema import (
 BATCH = 20_000
 #: Rows that may be counted anew each time somebody asks.
 MOST_BEHIND = 1_000_000
-#: A transaction numbers its first row a moment before it has a number itself.
-SETTLED_AFTER = timedelta(seconds=10)
 #: Seconds of counting before somebody who asks is told to come again.
 _PATIENCE = 3.0
 
@@ -53,7 +50,6 @@ class _Source:
 class _Mark(NamedTuple):
     counted_id: int
     settling_id: int
-    settling_since: datetime
     settling_transaction: int
 
 
@@ -63,9 +59,7 @@ _SOURCES = (
     _Source(notifications, counting.queued),
 )
 _M = total_marks.c
-_MARK = select(_M.counted_id, _M.settling_id, _M.settling_since, _M.settling_transaction).where(
-    _M.source == bindparam("of")
-)
+_MARK = select(_M.counted_id, _M.settling_id, _M.settling_transaction).where(_M.source == bindparam("of"))
 _SAVE = update(total_marks).where(_M.source == bindparam("of"))
 _A = dead_letter_attempts.c
 _UNCOUNTED = (
@@ -77,6 +71,18 @@ _UNCOUNTED = (
     .with_for_update(skip_locked=True)
 )
 _COUNTED = update(dead_letter_attempts).where(_A.id == bindparam("of")).values(is_counted=True)
+#: Whether a transaction that writes to a table has no number itself. It may have numbered a row, and may wait
+#: long for somebody who writes the same key.
+_UNNUMBERED = text("""
+SELECT EXISTS (
+    SELECT FROM pg_locks
+    GROUP BY virtualtransaction
+    HAVING bool_or(
+        relation = CAST(:of AS regclass) AND mode = 'RowExclusiveLock'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    ) AND NOT bool_or(locktype = 'transactionid' AND mode = 'ExclusiveLock')
+)
+""")
 #: The lowest number of a transaction that has not ended, and the number of the next one that begins.
 _SNAPSHOT = text("""
 SELECT
@@ -144,19 +150,20 @@ def _settled(connection: Connection, source: _Source, mark: _Mark) -> int:
     if connection.dialect.name == "sqlite":
         # One writer at a time.
         return newest
+    # In this order: whoever has a row up to the newest is through by now, or writes to the table.
+    is_certain = not connection.execute(_UNNUMBERED, {"of": source.table.name}).scalar_one()
     oldest_open, following = connection.execute(_SNAPSHOT).one()
-    now = clock(connection)
-    # A clock that was put back, or a server of its own after a restore, says nothing of what was noted.
-    is_void = now < mark.settling_since or following < mark.settling_transaction
-    if mark.counted_id >= mark.settling_id or is_void:
+    # A server of its own, after a restore, says nothing of what was noted.
+    is_void = following < mark.settling_transaction
+    if is_certain and (mark.counted_id >= mark.settling_id or is_void):
         noted = {
             "settling_id": newest,
-            "settling_since": now,
+            "settling_since": clock(connection),
             "settling_transaction": following,
         }
         connection.execute(_SAVE.values(noted), {"of": source.table.name})
         return mark.counted_id
-    is_settled = now - mark.settling_since >= SETTLED_AFTER and oldest_open >= mark.settling_transaction
+    is_settled = oldest_open >= mark.settling_transaction and not is_void
     return mark.settling_id if is_settled else mark.counted_id
 
 

@@ -20,12 +20,14 @@ from tasks.payments.resolution import Resolution
 from tasks.payments.states import ResolutionKind
 from tasks.store import operations, runs, sweeps, totals
 from tasks.store.actions import Operator
+from tasks.store.many import insert_missing
 from tasks.store.runs import FULFILMENT
 from tasks.store.schema import endpoints, events, handler_runs, ledger_entries, notifications, total_marks
 from tasks.store.sweeps import RECOVERY
 from tasks.store.totals import TotalsBehind, bring_forward
 from tasks.store.views import metrics as views
 from tests.integration.pipeline import delivery, run, take_in
+from tests.integration.races import beside, on_postgres, wait_for_a_lock
 from tests.integration.telling import listen, tell
 from tests.metrics import Scrape
 from tests.waiting import wait_until
@@ -33,7 +35,6 @@ from tests.waiting import wait_until
 OPENED, WON = "Card Payment Chargeback Opened", "Card Payment Chargeback Won"
 MISMATCH = (FULFILMENT, "PriceMismatch")
 Ask = Callable[[], Scrape]
-only_postgresql = pytest.mark.parametrize("migrated", ["PostgreSQL"], indirect=True)
 
 
 @pytest.fixture
@@ -41,12 +42,6 @@ def ask(app: Application, engine: Engine, tmp_path: Path) -> Ask:
     """Return what scrapes."""
     coinflow = Coinflow(app, engine, tmp_path / "catalog.toml")
     return lambda: Scrape(generate_latest(coinflow).decode())
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rows settle as soon as the transactions before them have ended."""
-    monkeypatch.setattr(totals, "SETTLED_AFTER", timedelta(0))
 
 
 def sell(engine: Engine, *payment_ids: str, **changes: Any) -> None:
@@ -91,7 +86,6 @@ def test_what_came_what_was_granted_and_what_was_refused_is_counted(engine: Engi
     assert found.all("dead_letters", "handler", "error", "state") == {(*MISMATCH, "dead"): 1}
 
 
-@pytest.mark.usefixtures("at_once")
 def test_a_total_is_the_same_before_and_after_it_is_settled(engine: Engine, ask: Ask) -> None:
     def told() -> list[Any]:
         found = ask()
@@ -107,7 +101,6 @@ def test_a_total_is_the_same_before_and_after_it_is_settled(engine: Engine, ask:
         assert first[2] == number + 1
 
 
-@pytest.mark.usefixtures("at_once")
 def test_however_many_ask_each_row_is_counted_once(
     engine: Engine, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,14 +117,12 @@ def test_however_many_ask_each_row_is_counted_once(
     assert found.all("failures_total", "handler", "error") == {MISMATCH: 5}
 
 
-@only_postgresql
-@pytest.mark.usefixtures("at_once")
+@on_postgres
 def test_what_is_committed_late_is_counted_too(engine: Engine, ask: Ask) -> None:
-    row = {"event_type": "Settled", "created": "", "received_at": datetime.now(UTC), "body": "{}"}
     with engine.connect() as late:
-        late.execute(events.insert(), {**row, "key": "late"})
+        insert_event(late, "late")
         with engine.begin() as early:
-            early.execute(events.insert(), {**row, "key": "early"})
+            insert_event(early, "early")
         for _ in range(3):
             assert ask().all("events_received_total", "event_type") == {"Settled": 1}
         late.commit()
@@ -139,8 +130,31 @@ def test_what_is_committed_late_is_counted_too(engine: Engine, ask: Ask) -> None
     assert ask().all("events_received_total", "event_type") == {"Settled": 2}
 
 
-@only_postgresql
-@pytest.mark.usefixtures("at_once")
+@on_postgres
+def test_what_had_its_number_while_it_waited_for_a_key_is_counted_too(engine: Engine, ask: Ask) -> None:
+    with engine.connect() as first, engine.connect() as second:
+        insert_event(first, "waited-for")
+        # It has numbered its row, and nothing has numbered the transaction yet.
+        with beside(lambda: insert_event(second, "waited-for")) as waiting:
+            wait_for_a_lock(engine, first)
+            with engine.begin() as third:
+                insert_event(third, "another")
+            ask()
+            first.rollback()
+            waiting.result()
+        assert ask().all("events_received_total", "event_type") == {"Settled": 1}
+        second.commit()
+    settle(engine)
+    assert ask().all("events_received_total", "event_type") == {"Settled": 2}
+
+
+def insert_event(connection: Connection, key: str) -> None:
+    received_at = datetime.now(UTC)
+    row = {"event_type": "Settled", "created": "", "received_at": received_at, "body": "{}", "key": key}
+    insert_missing(connection, events, [row])
+
+
+@on_postgres
 def test_after_a_restore_on_another_server_totals_go_on(engine: Engine, ask: Ask) -> None:
     sell(engine, "one")
     ask()
@@ -152,7 +166,6 @@ def test_after_a_restore_on_another_server_totals_go_on(engine: Engine, ask: Ask
     assert ask().get("grants_total") == 2
 
 
-@pytest.mark.usefixtures("at_once")
 def test_a_total_never_falls_when_rows_go(engine: Engine, ask: Ask) -> None:
     take_in(engine, delivery("kept"), delivery("gone", event_type="Some Future Event"))
     sell(engine, "cheap", data__subtotal__cents=1)
@@ -335,7 +348,6 @@ def test_what_is_finished_costs_nothing(engine: Engine, query: str, index: str) 
     assert re.search(rf"(Scan using|Scan Backward using|Scan on|INDEX) {index}\b", steps), steps
 
 
-@pytest.mark.usefixtures("at_once")
 def test_who_asks_before_enough_is_counted_gets_an_error_and_later_everything(
     engine: Engine, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
