@@ -212,6 +212,9 @@ def _finish(connection: Connection, settled: Collection[tuple[_Loaded, Settlemen
             refused[loaded.numbers[statement.key]] = refusal
     runs.add(connection, [(each, FULFILMENT) for each in sorted(fresh - refused.keys())], RunState.DONE)
     runs.add(connection, [(each, FULFILMENT) for each in sorted(fresh & refused.keys())])
+    if refused:
+        # A later word may refuse what was through.
+        runs.reopen(connection, [(each, FULFILMENT) for each in sorted(refused)], [RunState.DONE])
     for number, refusal in refused.items():
         runs.give_up(connection, [number], FULFILMENT, refusal, attempts=1)
     runs.finish(connection, finished - refused.keys(), FULFILMENT)

@@ -55,7 +55,13 @@ _CONCLUDE = (
     .values(state=bindparam("state"), finished_at=bindparam("finished_at"))
     .returning(handler_runs.c.event_id)
 )
-_RUNS = select(handler_runs.c.event_id, handler_runs.c.state).where(*_OF).order_by(handler_runs.c.event_id)
+_FAILING = (
+    select(handler_runs.c.event_id)
+    .where(*_OF, handler_runs.c.state.in_([RunState.PENDING, RunState.DEAD]))
+    .order_by(handler_runs.c.event_id)
+    # Against whoever is through with them at this moment.
+    .with_for_update()
+)
 _BEGIN = (
     update(handler_runs)
     .where(*_OF, handler_runs.c.state == RunState.PENDING)
@@ -169,11 +175,15 @@ def finish(connection: Connection, event_ids: Collection[int], handler: str) -> 
 def give_up(
     connection: Connection, event_ids: Collection[int], handler: str, error: Exception, *, attempts: int
 ) -> None:
-    """Make runs dead, each with a letter that says why; those that an operator has discarded stay so."""
-    runs = connection.execute(_RUNS, _of(event_ids, handler)) if event_ids else ()
-    if kept := [run.event_id for run in runs if run.state != RunState.DISCARDED]:
-        dead_letters.write(connection, kept, handler, error, attempts=attempts)
-        _conclude(connection, kept, handler, RunState.DEAD)
+    """Make runs dead, each with a letter that says why.
+
+    What is done stays so, for a copy may fail at it; and so does what an operator has discarded.
+    """
+    if not event_ids:
+        return
+    if failing := connection.execute(_FAILING, _of(event_ids, handler)).scalars().all():
+        dead_letters.write(connection, failing, handler, error, attempts=attempts)
+        _conclude(connection, failing, handler, RunState.DEAD)
 
 
 def discard(connection: Connection, event_id: int, handler: str) -> None:

@@ -23,6 +23,8 @@ from tasks.store.runs import (
 from tasks.store.schema import dead_letter_attempts, dead_letters, events, handler_runs
 from tasks.store.states import RunState
 from tests.integration.commands import ctl
+from tests.integration.pipeline import count
+from tests.integration.races import beside, on_postgres, wait_for_a_lock
 
 NOW = datetime.now(UTC)
 
@@ -98,6 +100,24 @@ def test_what_was_discarded_stays_so_and_is_not_sent(engine: Engine) -> None:
     with engine.begin() as connection:
         assert begin(connection, [1], "fulfilment") == []
         assert plan(connection, [1]).payment_ids == set()
+
+
+def test_what_is_done_stays_so_whatever_becomes_of_a_late_copy(engine: Engine) -> None:
+    with engine.begin() as connection:
+        finish(connection, [1], "fulfilment")
+    give_up_one(engine, ValueError())
+    assert (state(engine), count(engine, dead_letters)) == (RunState.DONE, 0)
+
+
+@on_postgres
+def test_what_is_being_done_stays_so_whatever_becomes_of_a_copy(engine: Engine) -> None:
+    with engine.connect() as connection, connection.begin() as transaction:
+        finish(connection, [1], "fulfilment")
+        with beside(lambda: give_up_one(engine, ValueError())) as given_up:
+            wait_for_a_lock(engine, connection)
+            transaction.commit()
+        given_up.result()
+    assert (state(engine), count(engine, dead_letters)) == (RunState.DONE, 0)
 
 
 def replay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> Any:
