@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from click import ClickException
 from kombu import Producer
 
 from celeryconfig import SWEEP_TASK
@@ -64,9 +65,19 @@ class BrokerLetterStory(BrokerLetter):
     body: str
 
 
+def is_of_broker(letter_id: str) -> bool:
+    """Tell whether an id is one that a message of the broker's may have."""
+    return letter_id.startswith("b")
+
+
+def not_looked_up(ids: Sequence[str]) -> ClickException:
+    """Return the error for ids of which nothing can be said while the broker is away."""
+    return ClickException(f"Nothing was done, for the broker alone can tell of {', '.join(ids)}.")
+
+
 @contextmanager
 def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
-    """Hold what lies in the broker's dead queue; nothing, with a warning, while the broker is away."""
+    """Hold what lies in the broker's dead queue; nothing, and no producer, while it is away."""
     held: list[DeadMessage] = []
     producer = None
     app = celery_app()

@@ -17,7 +17,9 @@ from tasks.cli.broker_letters import (
     BrokerLetterStory,
     broker_letters,
     discard_messages,
+    is_of_broker,
     newest,
+    not_looked_up,
     replay_messages,
     story,
     summary,
@@ -67,20 +69,27 @@ def dead_letters() -> None:
 @limit_option
 @json_option
 def list_letters(*, state: str | None, as_json: bool, **options: Any) -> None:
-    """List dead letters, the newest last: of handlers, of endpoints, and then what no task could take."""
+    """List dead letters, the newest last: of handlers, of endpoints, and then what no task could take.
+
+    While the broker is away its messages are left out, and the exit code is 1.
+    """
     states = [RunState(state)] if state else [RunState.DEAD, RunState.PENDING]
     chosen = LetterFilter(**options, states=states)
     with database() as connection:
         listed: list[Letter | DeadNotification | BrokerLetter] = [*views.list_letters(connection, chosen)]
         listed += list_dead(connection, chosen)
+    is_whole = True
     if RunState.DEAD in states:
-        with broker_letters() as (held, _):
+        with broker_letters() as (held, producer):
             admitted = [each for each in held if admits(chosen, each)]
             listed += [summary(each) for each in newest(admitted, chosen.limit)]
+            is_whole = producer is not None
     if as_json:
         print_json(listed)
     else:
         print_table("Dead letters", listed, of=Letter)
+    if not is_whole:
+        raise SystemExit(1)
 
 
 @examples("dead-letters show 1")
@@ -90,9 +99,11 @@ def list_letters(*, state: str | None, as_json: bool, **options: Any) -> None:
 def show(letter_id: str, *, as_json: bool) -> None:
     """Show the letter ID: what failed, each time that it did, and the traceback or the message's body."""
     told: LetterStory | DeadNotificationStory | BrokerLetterStory | None = None
-    if letter_id.startswith("b"):
-        with broker_letters() as (held, _):
+    if is_of_broker(letter_id):
+        with broker_letters() as (held, producer):
             told = next((story(each) for each in held if each.id == letter_id), None)
+        if producer is None:
+            raise not_looked_up([letter_id])
     elif number := letter_number(letter_id):
         with database() as connection:
             told = views.letter_story(connection, number)
@@ -126,7 +137,8 @@ def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: 
 
     What is fulfilled already changes nothing; what fails again is one letter with a longer history. What an
     endpoint could not be told (`n...`) is told before what is yet to be told of the same payment. On a
-    terminal it asks first.
+    terminal it asks first. The exit code is 1 where something that is meant was not sent, or the broker,
+    which may hold more, is away.
     """
     states = [RunState.DEAD, RunState.DISCARDED] if options["ids"] else [RunState.DEAD]
     chosen = choose(states=states, **options)
@@ -154,7 +166,10 @@ def replay(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options: 
         say(f"{replayed} replayed.")
     else:
         _preview("Would be replayed", chosen.letters, chosen)
-    if options["ids"] and replayed < count and not dry_run:
+    left = 0 if dry_run else count - replayed
+    if left:
+        say(f"{left} were not replayed: as said above, or they are done with or sent already.", err=True)
+    if left or not chosen.is_whole:
         raise SystemExit(1)
 
 
@@ -168,7 +183,7 @@ def discard(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options:
 
     A letter stays to be seen, and can be replayed by its ID. What a discarded event paid grants nothing; what
     pays later asks for a person. A message of the broker's is gone for good. Without --yes it asks first, and
-    refuses where nobody can be asked.
+    refuses where nobody can be asked. While the broker is away the exit code is 1 where it may hold more.
     """
     chosen = choose(states=[] if options["ids"] else [RunState.DEAD], **options)
     letters = [each for each in chosen.letters if each.state == RunState.DEAD]
@@ -196,7 +211,7 @@ def discard(*, by: Operator, dry_run: bool, yes: bool, as_json: bool, **options:
         say(f"{discarded} discarded.")
     if left and not as_json:
         print_table("Not changed", left)
-    if options["ids"] and left:
+    if (options["ids"] and left) or not chosen.is_whole:
         raise SystemExit(1)
 
 

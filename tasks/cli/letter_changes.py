@@ -15,7 +15,7 @@ from tasks.store import notification_operations, operations
 from tasks.store.actions import Operator
 from tasks.store.runs import DEADLINE
 from tasks.store.states import NotificationState, RunState
-from tasks.store.views.letters import Letter
+from tasks.store.views.letters import Letter, LetterFilter, list_letters
 from tasks.store.views.notifications import notification_name
 
 T = TypeVar("T")
@@ -96,7 +96,10 @@ def discard_notifications(numbers: Sequence[int], by: Operator) -> dict[str, Not
 
 
 def replay_letters(letters: Sequence[Letter], by: Operator) -> int:
-    """Replay letters group by group: first the runs are pending, for certain, then they are sent."""
+    """Replay letters group by group: first the runs are pending, for certain, then they are sent.
+
+    Returns how many. Those that go nowhere any more are dead again at once, and are named.
+    """
     replayed = 0
     # First, for the merchant's handlers come with it, and without them a plan gives their runs up.
     app = celery_app()
@@ -104,11 +107,19 @@ def replay_letters(letters: Sequence[Letter], by: Operator) -> int:
         with database() as connection:
             event_ids = operations.replay(connection, by, [each.id for each in group])
             work = plan(connection, event_ids)
+            again = list_letters(connection, _still_dead(group))
+        for each in again:
+            say(f"Warning: {each.id} is dead again: {each.error}: {each.message}", err=True)
+        pending = len(event_ids) - len(again)
         left = len(letters) - start - len(group)
-        with broker_may_fail(partial(_left, replayed, len(event_ids), left)):
+        with broker_may_fail(partial(_left, replayed, pending, left)):
             work.send(app)
-        replayed += len(event_ids)
+        replayed += pending
     return replayed
+
+
+def _still_dead(letters: Sequence[Letter]) -> LetterFilter:
+    return LetterFilter(ids=[str(each.id) for each in letters], states=[RunState.DEAD], limit=None)
 
 
 def _left(replayed: int, pending: int, left: int, reason: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tasks.cli.broker_letters import broker_letters
+from tasks.cli.broker_letters import broker_letters, is_of_broker, not_looked_up
 from tasks.cli.database import database
 from tasks.cli.options import WHEN
 from tasks.store.states import NotificationState, RunState
@@ -31,6 +31,8 @@ class Chosen:
     messages: Sequence[str]
     #: Asked for by their ids, and nowhere to be found.
     missing: Sequence[str]
+    #: Whether the broker was looked at, too, where it may hold what is meant.
+    is_whole: bool
     _filter: LetterFilter
 
     def newest_notifications(self) -> Sequence[DeadNotification]:
@@ -40,7 +42,11 @@ class Chosen:
 
 
 def choose(*, ids: Collection[str], every: bool, states: Collection[RunState], **options: Any) -> Chosen:
-    """Return the letters in these states that are meant. Raises UsageError unless it is said which."""
+    """Return the letters in these states that are meant.
+
+    While the broker is away they are not all that there may be. Raises UsageError unless it is said which,
+    and ClickException where nothing but the broker can tell of an id.
+    """
     if bool(ids) + every + any(options.values()) != 1:
         raise click.UsageError("Say which: ID..., --all, or --type, --error, --since and --until.")
     chosen = LetterFilter(ids=ids, states=states, limit=None, **options)
@@ -49,10 +55,16 @@ def choose(*, ids: Collection[str], every: bool, states: Collection[RunState], *
         told = dead_states(connection, chosen)
     if states:
         told = {number: state for number, state in told.items() if RunState(state) in states}
-    with broker_letters() as (held, _):
-        messages = [each.id for each in held if admits(chosen, each)]
+    of_broker = [each for each in ids if is_of_broker(each)]
+    messages, is_whole = [], True
+    if of_broker or not ids:
+        with broker_letters() as (held, producer):
+            messages = [each.id for each in held if admits(chosen, each)]
+            is_whole = producer is not None
+    if of_broker and not is_whole:
+        raise not_looked_up(of_broker)
     found = {*(str(letter.id) for letter in letters), *map(notification_name, told), *messages}
-    return Chosen(letters, told, messages, sorted(set(ids) - found), chosen)
+    return Chosen(letters, told, messages, sorted(set(ids) - found), is_whole, chosen)
 
 
 def admits(chosen: LetterFilter, message: DeadMessage) -> bool:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select
 
+from tasks import celery
+from tasks.celery import Application
 from tasks.store import runs
 from tasks.store.schema import dead_letters
 from tests.integration.commands import ctl
-from tests.integration.pipeline import delivery, take_in
+from tests.integration.pipeline import delivery, run, take_in
 from tests.stack import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "coinflowctl.md"
@@ -52,6 +54,46 @@ def test_a_command_ends_as_the_page_says(
     done = ctl(*line.split())
     assert done.exit_code == code, done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+@pytest.fixture
+def _no_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "broker"
+    path.write_text("no database of SQLite's" * 1000)
+    monkeypatch.setitem(celery.app.conf.broker_transport_options, "path", str(path))
+
+
+@pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
+@pytest.mark.usefixtures("_no_broker")
+def test_where_the_broker_could_not_be_looked_at_an_answer_is_no_whole_one(engine: Engine) -> None:
+    run(engine, take_in(engine, delivery(data__subtotal__cents=1)))
+    for line in ("list", "replay --error None --yes", "replay --all --dry-run", "discard --error None --yes"):
+        done = ctl("dead-letters", *line.split())
+        assert (done.exit_code, "the broker's dead messages are left out" in done.stderr) == (1, True)
+    assert "PriceMismatch" in ctl("dead-letters", "list").stdout
+    # Nothing of it can be the broker's.
+    for line in ("list --state discarded", "show 1", "replay 1 --dry-run", "discard 1 --yes"):
+        done = ctl("dead-letters", *line.split())
+        assert (done.exit_code, done.stderr) == (0, ""), line
+    for line in ("show b1", "replay b1 --yes", "discard b1 --yes"):
+        done = ctl("dead-letters", *line.split())
+        assert (done.exit_code, "the broker alone can tell of b1" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
+@pytest.mark.parametrize("which", ["--all", "1 2"])
+def test_a_replay_of_what_goes_nowhere_any_more_says_so(
+    engine: Engine, app: Application, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery, "app", app, raising=False)
+    run(engine, take_in(engine, delivery(data__subtotal__cents=1)))
+    with engine.begin() as connection:
+        runs.add(connection, [(1, "former_handler")])
+        runs.give_up(connection, [1], "former_handler", LookupError(), attempts=1)
+    done = ctl("dead-letters", "replay", *which.split(), "--yes")
+    assert (done.exit_code, "1 replayed." in done.stdout) == (1, True)
+    assert "Warning: 2 is dead again: HandlerMissing" in done.stderr
+    assert "1 were not replayed" in done.stderr
 
 
 @pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
