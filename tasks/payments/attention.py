@@ -56,6 +56,12 @@ def notes_on_paid(
     return [*notes, *sent]
 
 
+def note_on_held() -> Note:
+    """Return the note on what is held of a payment that no event pays, such as another merchant's."""
+    message = "No event that counts says that it was paid, and a person's word has granted it before."
+    return Note(reason=NoteReason.UNPAID, message=message)
+
+
 def note_on_differing(story: Sequence[Statement], currency: str) -> list[Note]:
     """Return the note on what was bought by one of several events that state different amounts, or none.
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tasks.errors import LimitReached, PermanentError
+from tasks.payments.attention import note_on_held
 from tasks.payments.claims import Claim, claims_of
 from tasks.payments.decision import Decision, decide
 from tasks.payments.discards import heed_discards
@@ -13,7 +14,7 @@ from tasks.payments.offers import Ruling
 from tasks.payments.order import named_by
 from tasks.payments.payment import Payment
 from tasks.payments.pricing import Pricing, Terms
-from tasks.payments.states import DecisionStatus, GrantStatus
+from tasks.payments.states import DecisionStatus, GrantStatus, ResolutionKind
 from tasks.payments.story import Statement
 from tasks.payments.verdict import Verdict
 
@@ -75,6 +76,7 @@ def settle(payment: Payment, terms: Terms, taken: Callable[[Claim], int] | None 
         pricing.refuse(decision, LimitReached(str(reached)))
         decision = _decided(payment, pricing, terms)
         claims = claims_of(payment, decision, terms)
+    decision = _with_held(payment, decision)
     due = _due(payment, decision)
     moves = entries_between(payment.held, due) if decision.cause else []
     return Settlement(decision, due, moves, pricing.verdicts, pricing.price_list_id, claims)
@@ -89,6 +91,17 @@ def _decided(payment: Payment, pricing: Pricing, terms: Terms) -> Decision:
     # What a former release has granted beside a discard stays.
     discarded = {} if payment.held and not decision.refusal else payment.discarded
     return heed_discards(decision, payment.events, discarded, payment.resolutions)
+
+
+def _with_held(payment: Payment, decision: Decision) -> Decision:
+    """Ask for a person where something is held that nobody has paid: a word on what could not be read yet."""
+    is_paid = decision.status is not DecisionStatus.NOTHING
+    if is_paid or all(each.status is GrantStatus.REVOKED for each in payment.held.values()):
+        return decision
+    last_word = payment.resolutions[-1].kind if payment.resolutions else None
+    # Where no event counts, none can say that it came after that word.
+    is_done = decision.is_done or (not payment.events and last_word is ResolutionKind.DONE)
+    return decision._replace(notes=(*decision.notes, note_on_held()), is_done=is_done)
 
 
 def _due(payment: Payment, decision: Decision) -> Mapping[str, Grant]:

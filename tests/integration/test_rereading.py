@@ -181,6 +181,35 @@ def test_what_turns_out_to_be_another_merchants_leaves_nothing_waiting(engine: E
     assert decisions(engine) == [("pay", "granted")]
 
 
+def test_what_a_person_has_granted_of_another_merchants_is_told_until_it_is_done(engine: Engine) -> None:
+    event = delivery(data__merchantId="other")
+    refused_by_the_former(engine, event)
+    read("payments", "resolve", "pay", "--accept-price", "--reason", "by phone")
+    assert decisions(engine) == [("pay", "granted")]
+    run(engine, take_in(engine, event, merchant_ids=["acme"]))
+    assert decisions(engine) == [("pay", "nothing")]
+    told = read("payments", "show", "pay")["conclusion"]
+    assert told["word"] == "FOREIGN"
+    for part in ("alice has 1 sword.", "a person's word has granted it"):
+        assert part in told["says"]
+    for part in ("if it is yours, add it", "if not, take it from the buyer", "payments resolve pay --done"):
+        assert part in told["next_step"]
+    (line,) = read("payments", "list", "--attention")
+    assert (line["payment_id"], line["reason"]) == ("pay", "unpaid")
+    # A refund names no merchant, and counts.
+    for _ in range(2):
+        read("payments", "resolve", "pay", "--done", "--reason", "taken back")
+        assert read("payments", "list", "--attention") == []
+        run(engine, take_in(engine, delivery(event_type="Refund"), merchant_ids=["acme"]))
+    told = read("payments", "show", "pay")["conclusion"]
+    assert (told["word"], "alice has 1 sword." in told["says"]) == ("NOT PAID", True)
+    assert "take it from the buyer" in told["next_step"]
+    # It is ours after all.
+    (batch,) = reread(engine, OPERATOR, ["acme", "other"])
+    run(engine, take_in(engine, *batch.work.unread.values(), merchant_ids=["acme", "other"]))
+    assert count(engine, grants) == 1
+
+
 @pytest.mark.parametrize("state", ["pending", "dead"])
 def test_what_is_another_merchants_is_finished_beside_what_counts(engine: Engine, state: str) -> None:
     take_in(engine, delivery())

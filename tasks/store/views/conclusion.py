@@ -62,8 +62,9 @@ def _undecided(story: PaymentStory, merchant_ids: Collection[str]) -> Conclusion
         says = f"Its events name merchant {named}; COINFLOW_MERCHANT_IDS accepts {accepted}."
         return Conclusion(
             "FOREIGN",
-            f"{says} {nothing}",
-            "if it is yours, add it to COINFLOW_MERCHANT_IDS, restart, and run `coinflowctl events reread`.",
+            f"{says} {nothing} {_noted(story)}".rstrip(),
+            "if it is yours, add it to COINFLOW_MERCHANT_IDS, restart, and run `coinflowctl events reread`"
+            + (f"; if not, {_taken_back(story)}" if _is_held(story) else "."),
         )
     if dead := _dead(story):
         letter = dead[-1]
@@ -81,7 +82,9 @@ def _unpaid(story: PaymentStory) -> Conclusion:
     return Conclusion(
         "NOT PAID",
         f"{says} {_held(story)} {_noted(story)}".rstrip(),
-        "nothing, until `Settled` comes; Coinflow's dashboard says whether it will.",
+        _taken_back(story)
+        if _is_held(story)
+        else "nothing, until `Settled` comes; Coinflow's dashboard says whether it will.",
     )
 
 
@@ -175,6 +178,18 @@ def _held(story: PaymentStory) -> str:
                 said.append(f"{grant.wallet} has {what} no more")
     more = len(story.grants) - _MOST
     return "; ".join(said) + (f"; and {more} more" if more > 0 else "") + "."
+
+
+def _is_held(story: PaymentStory) -> bool:
+    return any(each.status != GrantStatus.REVOKED for each in story.grants)
+
+
+def _taken_back(story: PaymentStory) -> str:
+    """Say what to do about what is held that nobody has paid: no event is there to be the cause of a move."""
+    return (
+        "take it from the buyer where you deliver it, for nothing here does, and then run "
+        f"`coinflowctl payments resolve {story.payment_id} --done --reason TEXT`."
+    )
 
 
 def _buyer(story: PaymentStory) -> str:
