@@ -1,5 +1,6 @@
 """Announcing: what a sweep does for those who are told of changes: it rings for what is due."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import structlog
@@ -24,10 +25,8 @@ def mend(app: Celery, engine: Engine) -> None:
     is_found = False
     while _number(engine):
         is_found = True
-    with engine.begin() as connection:
-        missed = notification_order.repair(connection, _LIMIT)
-    if missed:
-        _log.warning("notifications.repaired", payments=len(missed))
+    if missed := sum(_repaired(engine)):
+        _log.warning("notifications.repaired", payments=missed)
     if is_found or missed:
         announce(app, engine)
 
@@ -44,6 +43,14 @@ def announce(app: Celery, engine: Engine) -> None:
             _log.error("endpoint.silent", endpoint=name, without_success_since=since.isoformat())
     if due:
         ring(app, due)
+
+
+def _repaired(engine: Engine) -> Iterator[int]:
+    with engine.begin() as connection:
+        told = notification_order.told(connection)
+    for endpoint, looked_to in told.items():
+        with engine.begin() as connection:
+            yield len(notification_order.repair(connection, endpoint, looked_to))
 
 
 def _number(engine: Engine) -> bool:

@@ -4,8 +4,8 @@ Of those that it has yet to be told, the oldest alone has a `due_at`, so what ma
 once, however much waits. Who changes which one that is holds the payment.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import BindParameter, Connection, bindparam, exists, func, literal, or_, select, update
 
@@ -15,6 +15,8 @@ from tasks.store.states import NotificationState
 
 #: Numbers in one statement: databases bound how many it may have.
 _MANY = 1_000
+#: Changes that one repair looks at.
+LOOKED_AT = 5_000
 
 _N = notifications.c
 _PENDING = literal(NotificationState.PENDING.value, literal_execute=True)
@@ -76,16 +78,21 @@ _BEGIN_ANEW = (
     )
     .values(first_tried_at=None)
 )
-_TOLD = select(endpoints.c.name).where(endpoints.c.removed_at.is_(None))
-_MISSED = select(_N.payment_id).where(
-    _N.id.in_(
-        select(_N.id)
-        .where(_N.endpoint == bindparam("of"), _N.state == _PENDING, _N.due_at.is_(None))
-        .order_by(_N.created_at)
-        .limit(bindparam("most"))
-    ),
-    ~exists().where(*_SAME, or_(_other.c.due_at.is_not(None), _IS_CLAIMED)),
+_TOLD = select(endpoints.c.name, endpoints.c.looked_to).where(endpoints.c.removed_at.is_(None))
+_WAITS = (_N.endpoint == bindparam("of"), _N.state == _PENDING, _N.due_at.is_(None))
+_IS_MISSED = ~exists().where(*_SAME, or_(_other.c.due_at.is_not(None), _IS_CLAIMED))
+_AFTER = _N.created_at > bindparam("after")
+_LAST_OF = (
+    select(_N.created_at).where(*_WAITS, _AFTER).order_by(_N.created_at).offset(bindparam("before")).limit(1)
 )
+_MISSED = select(_N.payment_id).where(*_WAITS, _AFTER, _N.created_at <= bindparam("last"), _IS_MISSED)
+# Its worker has died after an earlier change was reopened. Each that is claimed is pending; to say so would
+# let a database take the index of all that wait.
+_LAPSED = select(_N.payment_id).where(
+    _N.endpoint == bindparam("of"), _N.claimed_until <= bindparam("now"), _N.due_at.is_(None), _IS_MISSED
+)
+_LOOKED = update(endpoints).where(endpoints.c.name == bindparam("of")).values(looked_to=bindparam("to"))
+_BEGINNING, _END = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def hold(connection: Connection, payment_ids: Collection[str]) -> None:
@@ -121,19 +128,30 @@ def begin_anew(connection: Connection, endpoint: str) -> None:
     connection.execute(_BEGIN_ANEW, {"of": endpoint})
 
 
-def repair(connection: Connection, limit: int) -> Sequence[str]:
+def told(connection: Connection) -> Mapping[str, datetime | None]:
+    """Return the endpoints that are told, each with what `repair` goes on after."""
+    return {row.name: row.looked_to for row in connection.execute(_TOLD)}
+
+
+def repair(
+    connection: Connection, endpoint: str, after: datetime | None, most: int = LOOKED_AT
+) -> Sequence[str]:
     """Let changes be tried that nothing goes before and that nobody has released; return their payments.
 
-    Looks at those that wait longest, up to `limit` of each endpoint, so that one which is told nothing hides
-    nothing: what was missed does not stay behind for good.
+    Looks at `most` of those that wait, after the ones that it has looked at before, and begins anew at the
+    end: each call costs the same, and all are looked at in the end. What a worker left behind that died is
+    found by any call.
     """
     now = clock(connection)
-    names = connection.execute(_TOLD).scalars().all()
-    chosen = {"most": limit, "now": now}
-    missed = sorted(
-        {each for name in names for each in connection.execute(_MISSED, {**chosen, "of": name}).scalars()}
-    )
-    if missed:
-        hold(connection, missed)
-        release(connection, missed, now)
-    return missed
+    chosen = {"of": endpoint, "now": now, "after": after or _BEGINNING}
+    last = connection.execute(_LAST_OF, {**chosen, "before": most - 1}).scalar_one_or_none()
+    missed = {*connection.execute(_LAPSED, chosen).scalars()}
+    missed |= {*connection.execute(_MISSED, {**chosen, "last": last or _END}).scalars()}
+    payment_ids = sorted(missed)[:_MANY]
+    if len(missed) == len(payment_ids) and last != after:
+        # Before the payments, as a drainer does.
+        connection.execute(_LOOKED, {"of": endpoint, "to": last})
+    if payment_ids:
+        hold(connection, payment_ids)
+        release(connection, payment_ids, now)
+    return payment_ids

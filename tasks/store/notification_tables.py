@@ -35,6 +35,8 @@ endpoints = Table(
     Column("last_success_at", Timestamp),
     Column("last_failure_at", Timestamp),
     Column("last_error", Text),
+    # When the last one was written of the waiting changes that sweeps have looked at; NULL before the first.
+    Column("looked_to", Timestamp),
     one_of("state", EndpointState),
 )
 

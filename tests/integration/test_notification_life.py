@@ -1,10 +1,12 @@
 """Whatever is added, tried, heard late, replayed and discarded: a payment's changes are told in order."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, Row, select, update
@@ -125,7 +127,7 @@ class Scene:
     def _repair(self, connection: Connection) -> None:
         now = clock(connection)
         is_lost = any(row.claimed_until and row.claimed_until <= now for row in self._rows(connection))
-        missed = order.repair(connection, MOST)
+        missed = order.repair(connection, self._endpoint, order.told(connection)[self._endpoint], 2)
         assert is_lost or self._payment_id not in missed
 
     def _wait(self, connection: Connection, time: timedelta) -> None:
@@ -193,7 +195,60 @@ def test_one_that_is_replayed_while_a_later_one_is_tried_waits_and_was_not_misse
     assert versions_due(engine) == [1]
 
 
-def test_one_endpoint_that_is_told_nothing_hides_nothing_that_another_missed(engine: Engine) -> None:
+def repair(engine: Engine, most: int, endpoint: str = "shop") -> Sequence[str]:
+    """Repair once, from where the last one ended."""
+    with engine.begin() as connection:
+        return order.repair(connection, endpoint, order.told(connection)[endpoint], most)
+
+
+def lose(engine: Engine, *payment_ids: str, **values: Any) -> None:
+    """Let changes of payments not be tried, though nothing goes before."""
+    lost = update(notifications).where(N.payment_id.in_(payment_ids), N.version == 1)
+    with engine.begin() as connection:
+        connection.execute(lost.values({"due_at": None, **values}))
+
+
+def wait_in_front(engine: Engine, count: int, *, at: datetime | None = None) -> list[str]:
+    """Let two changes of so many payments wait, each written later than the last one unless `at` one time."""
+    payment_ids = [f"front-{number:05}" for number in range(count)]
+    began = datetime.now(UTC) - timedelta(days=1)
+    with engine.begin() as connection:
+        endpoints.configure(connection, {"shop": "https://shop.example"}, datetime.now(UTC))
+        pay(connection, *payment_ids)
+        for number, payment_id in enumerate(payment_ids):
+            told = [(payment_id, version, "shop") for version in (1, 2)]
+            life.add(connection, told, at or began + timedelta(seconds=number))
+        pay(connection, "missed", "other")
+        life.add(connection, [(each, 1, "shop") for each in ("missed", "other")], datetime.now(UTC))
+    lose(engine, "missed")
+    return payment_ids
+
+
+@pytest.mark.parametrize("at", [None, datetime(2026, 9, 1, tzinfo=UTC)])
+def test_what_was_missed_is_found_behind_all_that_waits(engine: Engine, at: datetime | None) -> None:
+    wait_in_front(engine, 1_200, at=at)
+    found = [repair(engine, 500) for _ in range(4)]
+    assert sorted(found, key=len) == [[], [], [], ["missed"]]
+    # It begins anew, and finds what was missed in front.
+    lose(engine, "front-00003", "front-01199")
+    found = [repair(engine, 500) for _ in range(4)]
+    assert sorted(each for part in found for each in part) == ["front-00003", "front-01199"]
+
+
+def test_more_than_one_repair_may_change_is_left_to_the_next_ones(engine: Engine) -> None:
+    lost = wait_in_front(engine, 1_100)
+    lose(engine, *lost)
+    found = [each for _ in range(3) for each in repair(engine, 10_000)]
+    assert sorted(found) == [*lost, "missed"]
+
+
+def test_what_a_dead_worker_left_behind_is_found_at_once(engine: Engine) -> None:
+    wait_in_front(engine, 1_200)
+    lose(engine, "other", claimed_until=datetime.now(UTC) - timedelta(seconds=1))
+    assert repair(engine, 10) == ["other"]
+
+
+def test_each_endpoint_is_looked_at_for_itself(engine: Engine) -> None:
     names = {"away": "https://away.example", "shop": "https://shop.example"}
     payment_ids = [f"pay-{each}" for each in range(5)]
     with engine.begin() as connection:
@@ -202,8 +257,7 @@ def test_one_endpoint_that_is_told_nothing_hides_nothing_that_another_missed(eng
         told = [(payment_id, version, "away") for payment_id in payment_ids for version in (1, 2)]
         life.add(connection, told, datetime.now(UTC))
         life.add(connection, [("missed", 1, "shop")], datetime.now(UTC))
-        connection.execute(update(notifications).where(N.endpoint == "shop").values(due_at=None))
-    with engine.begin() as connection:
-        assert order.repair(connection, 2) == ["missed"]
-    with engine.begin() as connection:
-        assert order.repair(connection, 2) == []
+    lose(engine, "missed")
+    assert repair(engine, 2, "away") == []
+    assert repair(engine, 2) == ["missed"]
+    assert repair(engine, 2) == []
