@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Annotated
@@ -92,8 +93,10 @@ class HttpEndpoint(BaseModel):
 
     @property
     def address(self) -> str:
-        """The URL as it is shown: without its query, which may hold a secret."""
-        return urlsplit(self.url.get_secret_value())._replace(query="").geturl()
+        """The URL as it is shown: a mark, by which others differ, stands for a query, which may be secret."""
+        url = self.url.get_secret_value()
+        shown = urlsplit(url)._replace(query="").geturl()
+        return f"{shown}?#{hashlib.sha256(url.encode()).hexdigest()[:8]}" if urlsplit(url).query else shown
 
 
 def written_in(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:

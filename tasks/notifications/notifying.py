@@ -13,6 +13,7 @@ from tasks.notifications.drainer import Drainer
 from tasks.notifications.tellers import Teller, teller
 from tasks.notifications.turn import Terms
 from tasks.pipeline.bells import NOTIFY_TASK, ring, ring_later
+from tasks.pipeline.listeners import addresses
 from tasks.worker.reliable_task import ReliableTask
 from tasks.worker.shutdown import is_stopping
 
@@ -61,6 +62,7 @@ def _drain(app: Celery, own: Collaborators, endpoint: str, told_by: Teller) -> N
         give_up_days=settings.notify_give_up_days,
         longest_try_seconds=told_by.limit,
         environment=settings.environment,
+        address=addresses(settings)[endpoint],
     )
     drainer = Drainer(endpoint, told_by, own.engine, terms, is_stopping)
     with _changing:

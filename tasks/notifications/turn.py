@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 
 #: Seconds beyond the longest try for which a claim holds: for the turns before and after it.
 SLACK = 20.0
+_RESTART = "This process tells another address than those that started later: restart `notify`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Terms:
     give_up_days: float
     longest_try_seconds: float
     environment: str
+    #: Whom this process tells, as endpoints keep it.
+    address: str
 
 
 class Ended(NamedTuple):
@@ -53,6 +56,8 @@ class Turn:
     endings: Sequence[Ending]
     #: The endpoint's new state, where it has changed.
     health: Health | None
+    #: Whether this process tells an address that the endpoint had before.
+    is_former: bool = False
 
 
 def take_turn(
@@ -61,12 +66,14 @@ def take_turn(
     """Note how tries at an endpoint have ended, and claim up to `most` others."""
     row = endpoints.hold(connection, endpoint)
     now = clock(connection)
-    endings = [_ending(each, now, terms) for each in ended]
+    is_former = row is not None and row["address"] != terms.address
+    endings = [_ending(each, now, terms, is_former=is_former) for each in ended]
     notifications.end(connection, endings, now)
     if row is None or row.removed_at:
         return Turn((), None, endings, None)
     health = before = _health(row)
-    for each in ended:
+    # What a former address says is not what the present one would.
+    for each in () if is_former else ended:
         health = health.after(each.outcome, each.claimed.payment_id, now, terms.concurrency)
     if health != before:
         endpoints.save(connection, endpoint, asdict(health))
@@ -82,6 +89,7 @@ def take_turn(
         _wait(connection, endpoint, health, now),
         endings,
         health if health.state is not before.state else None,
+        is_former=is_former,
     )
 
 
@@ -100,14 +108,14 @@ def _told(
     return [(each, told[each.payment_id, each.version]) for each in claimed]
 
 
-def _ending(ended: Ended, now: datetime, terms: Terms) -> Ending:
+def _ending(ended: Ended, now: datetime, terms: Terms, *, is_former: bool) -> Ending:
     claimed, outcome = ended
     state, due_at = NotificationState.PENDING, None
     if outcome.kind is OutcomeKind.DONE:
         state = NotificationState.DONE
     elif outcome.kind is OutcomeKind.PERMANENT or is_over(claimed.first_tried_at, now, terms.give_up_days):
         state = NotificationState.DEAD
-    elif outcome.kind is OutcomeKind.GONE:
+    elif outcome.kind is OutcomeKind.GONE and not is_former:
         due_at = now
     else:
         due_at = now + next_try(claimed.attempt, random.random(), asked=outcome.retry_after)  # noqa: S311  # jitter
@@ -137,6 +145,8 @@ def log(endpoint: str, turn: Turn) -> None:
     """Say what a turn has noted, once it is committed."""
     for ending in turn.endings:
         _log_ending(endpoint, ending)
+    if turn.is_former and turn.endings:
+        _log.warning("endpoint.former_address", endpoint=endpoint, next_step=_RESTART)
     if turn.health is None:
         return
     about = {"endpoint": endpoint, "reason": _own_words(turn.health.last_error)}

@@ -7,14 +7,11 @@ from difflib import get_close_matches
 
 from sqlalchemy import Connection, RowMapping
 
-from tasks.store import endpoints, notification_order
+from tasks.store import endpoints
 from tasks.store.actions import Change, Operator, record
 from tasks.store.clock import clock
 from tasks.store.states import ActionKind, EndpointState
 from tasks.store.views.endpoints import endpoint_names
-
-#: What a try came to that failed for a passing reason.
-_PASSING = "transient"
 
 
 class UnknownEndpoint(Exception):
@@ -52,11 +49,7 @@ def resume(connection: Connection, by: Operator, name: str) -> RowMapping:
     """
     before = _held(connection, name)
     if before["state"] != EndpointState.OPEN:
-        now = clock(connection)
-        endpoints.reset(connection, name, now)
-        if before["state"] == EndpointState.PAUSED:
-            notification_order.begin_anew(connection, name)
-        notification_order.hasten_all(connection, name, _PASSING, now)
+        endpoints.open_again(connection, name, before["state"], clock(connection))
         _record(connection, by, ActionKind.RESUME, before, EndpointState.OPEN)
     return before
 

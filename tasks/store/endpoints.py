@@ -7,12 +7,16 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, bindparam, exists, func, select, update
 
 from tasks.log import Log
+from tasks.store import notification_order
 from tasks.store.dialects import insert
 from tasks.store.schema import endpoints, notifications
 from tasks.store.states import EndpointState
 
 #: How long an endpoint may be without one success before it is told of.
 SILENCE = timedelta(days=5)
+
+#: What a try came to that failed for a passing reason.
+_PASSING = "transient"
 
 _log = Log(__name__)
 
@@ -56,8 +60,8 @@ def configure(
     """Let these endpoints be told, by name, and no others.
 
     `as_of` is when the process started whose environment says so, now unless given: what one says that
-    started before another changes nothing. One that paused itself by its answer and has another address now
-    is open again.
+    started before another changes nothing. One that has another address now is open, unless a person has
+    paused it, and what has failed for a passing reason is due at once: that was the former one's.
     """
     as_of = as_of or now
     known = {row.name: row for row in connection.execute(_ALL)}
@@ -87,10 +91,9 @@ def configure(
                 insert(connection.dialect.name, endpoints).values(row).on_conflict_do_nothing()
             )
         elif there.address != address or there.removed_at:
-            gave_itself_up = there.state == EndpointState.PAUSED and there.paused_by is None
-            opened = {**_OPEN, "since": now} if gave_itself_up and there.address != address else {}
-            changed = {"address": address, "removed_at": None, **opened}
-            save(connection, name, changed)
+            save(connection, name, {"address": address, "removed_at": None})
+            if there.address != address and not there.paused_by:
+                open_again(connection, name, there.state, now)
 
 
 def hold(connection: Connection, name: str) -> RowMapping | None:
@@ -106,6 +109,14 @@ def save(connection: Connection, name: str, values: Mapping[str, Any]) -> None:
 def reset(connection: Connection, name: str, now: datetime) -> None:
     """Let an endpoint be told without restraint."""
     save(connection, name, {**_OPEN, "since": now})
+
+
+def open_again(connection: Connection, name: str, state: str, now: datetime) -> None:
+    """Let an endpoint that was in a state be told without restraint; what has failed for a time is due."""
+    reset(connection, name, now)
+    if state == EndpointState.PAUSED:
+        notification_order.begin_anew(connection, name)
+    notification_order.hasten_all(connection, name, _PASSING, now)
 
 
 def due(connection: Connection, now: datetime) -> Sequence[str]:

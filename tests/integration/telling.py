@@ -15,6 +15,7 @@ NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 OPENED, WON = "Card Payment Chargeback Opened", "Card Payment Chargeback Won"
 DONE = Outcome(OutcomeKind.DONE, status=204)
 AWAY = Outcome(OutcomeKind.TRANSIENT, reason="The connection was refused.")
+GONE = Outcome(OutcomeKind.GONE, status=410, reason="410 Gone (the server wants no more notifications)")
 REFUSED = Outcome(OutcomeKind.REFUSED, status=404, reason="404 Not Found")
 N = notifications.c
 
@@ -36,9 +37,22 @@ def of_wallet(wallet: str) -> dict[str, Any]:
     return dict.fromkeys(("data__wallet", "data__customerId", "data__rawCustomerId"), wallet)
 
 
-def turn(engine: Engine, endpoint: str, *ended: Ended, most: int = 20, give_up_days: float = 7) -> Turn:
-    """Note how tries have ended, and begin others."""
-    terms = Terms(concurrency=20, give_up_days=give_up_days, longest_try_seconds=10, environment="test")
+def turn(
+    engine: Engine,
+    endpoint: str,
+    *ended: Ended,
+    most: int = 20,
+    give_up_days: float = 7,
+    address: str | None = None,
+) -> Turn:
+    """Note how tries have ended, and begin others, as a process that tells an address."""
+    terms = Terms(
+        concurrency=20,
+        give_up_days=give_up_days,
+        longest_try_seconds=10,
+        environment="test",
+        address=address or f"https://{endpoint}.example",
+    )
     with engine.begin() as connection:
         return take_turn(connection, endpoint, ended, most, terms)
 

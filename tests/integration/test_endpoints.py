@@ -11,6 +11,8 @@ import structlog
 from sqlalchemy import Engine, delete, select, text, update
 
 from tasks.celery import Application, Collaborators, create_app
+from tasks.notifications.outcome import Outcome
+from tasks.notifications.turn import Ended, Turn
 from tasks.payments.change import GrantChange
 from tasks.pipeline.announcing import announce, mend
 from tasks.pipeline.bells import NOTIFY_TASK
@@ -24,6 +26,7 @@ from tasks.store.schema import notifications, sweeps
 from tasks.store.states import EndpointState
 from tests.integration.messages import sweep, taken
 from tests.integration.pipeline import delivery, run, take_in
+from tests.integration.telling import AWAY, DONE, GONE, happen, listen, states, tell, turn
 from tests.waiting import wait_until
 
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
@@ -90,17 +93,79 @@ def test_many_processes_configure_at_once(engine: Engine) -> None:
     assert told(engine) == ["shop"]
 
 
-@pytest.mark.parametrize(("paused_by", "after"), [(None, EndpointState.OPEN), ("ada", EndpointState.PAUSED)])
-def test_another_address_opens_what_has_given_itself_up(
-    engine: Engine, paused_by: str | None, after: EndpointState
+HELD, PAUSED, OPEN = EndpointState.HELD, EndpointState.PAUSED, EndpointState.OPEN
+
+
+@pytest.mark.parametrize(
+    ("before", "paused_by", "after"), [(PAUSED, None, OPEN), (PAUSED, "ada", PAUSED), (HELD, None, OPEN)]
+)
+def test_another_address_is_free_of_what_the_former_one_has_said(
+    engine: Engine, before: EndpointState, paused_by: str | None, after: EndpointState
 ) -> None:
     configure(engine, shop="https://shop.example")
     with engine.begin() as connection:
-        endpoints.save(connection, "shop", {"state": EndpointState.PAUSED, "paused_by": paused_by})
+        endpoints.save(connection, "shop", {"state": before, "paused_by": paused_by})
     configure(engine, shop="https://shop.example")
-    assert state(engine, "shop") == EndpointState.PAUSED
+    assert state(engine, "shop") == before
     configure(engine, shop="https://new.example")
     assert state(engine, "shop") == after
+
+
+def test_what_has_failed_at_the_former_address_is_tried_at_the_new_one_at_once(engine: Engine) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    tell(engine, "shop", AWAY)
+    configure(engine, shop="https://new.example")
+    assert [each.version for each, _ in begin(engine, "https://new.example").claimed] == [1]
+
+
+def test_what_has_waited_for_another_address_has_its_days_left(engine: Engine) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    tell(engine, "shop", GONE)
+    with engine.begin() as connection:
+        long_ago = datetime.now(UTC) - timedelta(days=30)
+        connection.execute(update(notifications).values(first_tried_at=long_ago))
+    configure(engine, shop="https://new.example")
+    ((claimed, _),) = begin(engine, "https://new.example").claimed
+    begin(engine, "https://new.example", Ended(claimed, AWAY))
+    assert states(engine) == ["pending"]
+
+
+@pytest.mark.parametrize("outcome", [AWAY, GONE])
+def test_what_a_former_address_says_is_not_held_against_the_new_one(engine: Engine, outcome: Outcome) -> None:
+    listen(engine, "shop")
+    for number in range(12):
+        happen(engine, f"pay-{number}")
+    ended = [Ended(claimed, outcome) for claimed, _ in begin(engine, "https://shop.example").claimed]
+    configure(engine, shop="https://new.example")
+    former = begin(engine, "https://shop.example", *ended)
+    assert (state(engine, "shop"), former.health, former.is_former) == (OPEN, None, True)
+    # It does not ask again at once whoever has said that it wants nothing.
+    assert former.claimed == []
+    with engine.connect() as connection:
+        (row,) = connection.execute(select(rows))
+    assert (row.failures, row.last_failure_at) == (0, None)
+
+
+def test_a_former_address_that_answers_does_not_open_the_new_one(engine: Engine) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    ((claimed, _),) = begin(engine, "https://shop.example").claimed
+    configure(engine, shop="https://new.example")
+    with engine.begin() as connection:
+        endpoints.save(connection, "shop", {"state": HELD, "allowance": 19})
+    begin(engine, "https://shop.example", Ended(claimed, DONE))
+    assert (state(engine, "shop"), states(engine)) == (HELD, ["done"])
+
+
+def begin(engine: Engine, address: str, *ended: Ended) -> Turn:
+    """Take a turn of a process that tells an address."""
+    return turn(engine, "shop", *ended, address=address)
+
+
+def shown(engine: Engine) -> list[str]:
+    return states(engine)
 
 
 def test_a_process_notes_its_endpoints_before_its_first_task(

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,7 +37,8 @@ from tests.waiting import wait_until
 
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 OPENED, LOST = "Card Payment Chargeback Opened", "Card Payment Chargeback Lost"
-TERMS = Terms(concurrency=20, give_up_days=7, longest_try_seconds=10, environment="test")
+ADDRESS = "https://shop.example"
+TERMS = Terms(concurrency=20, give_up_days=7, longest_try_seconds=10, environment="test", address=ADDRESS)
 
 
 class Shop:
@@ -70,7 +72,7 @@ class Shop:
 @pytest.fixture
 def shop(engine: Engine) -> Shop:
     with engine.begin() as connection:
-        endpoints.configure(connection, {"shop": "https://shop.example"}, NOW)
+        endpoints.configure(connection, {"shop": ADDRESS}, NOW)
     return Shop()
 
 
@@ -296,7 +298,7 @@ def test_no_more_are_told_at_once_than_allowed_however_many_drain(engine: Engine
     for number in range(30):
         happen(engine, f"pay-{number}", "Settled")
     shop.fails = lambda _: threading.Event().wait(0.02)
-    terms = Terms(concurrency=3, give_up_days=7, longest_try_seconds=10, environment="test")
+    terms = replace(TERMS, concurrency=3)
     with ThreadPoolExecutor() as threads:
         for each in [threads.submit(drain, engine, shop, terms) for _ in range(4)]:
             each.result()
@@ -351,7 +353,7 @@ def test_a_function_that_hangs_holds_up_its_own_endpoint_alone(
     shop.fails = lambda _: free.wait(30)
     for number in range(3):
         happen(engine, f"pay-{number}", "Settled")
-    terms = Terms(concurrency=2, give_up_days=7, longest_try_seconds=10, environment="test")
+    terms = replace(TERMS, concurrency=2)
     try:
         drain(engine, shop, terms)
         assert shop.most_at_once == 2

@@ -1,6 +1,7 @@
 """The merchant's own servers, as the environment names them."""
 
 import base64
+import re
 
 import pytest
 
@@ -41,8 +42,11 @@ def test_without_any_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_address_that_is_shown_tells_no_query(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_URL", "https://game.example:444/hook?token=hidden")
-    assert Settings.load().endpoints["default"].address == "https://game.example:444/hook"
+    shown = Settings.load().endpoints["default"].address
+    assert re.fullmatch(r"https://game\.example:444/hook\?#[0-9a-f]{8}", shown)
     assert "hidden" not in repr(Settings.load())
+    monkeypatch.setenv("NOTIFY_URL", "https://game.example:444/hook?token=other")
+    assert Settings.load().endpoints["default"].address != shown
 
 
 @pytest.mark.parametrize(

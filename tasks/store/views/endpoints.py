@@ -26,7 +26,7 @@ class EndpointLine:
     """An endpoint in one line."""
 
     name: str
-    #: A URL without its query, or the name of a function.
+    #: A URL with a mark for its query, or the name of a function.
     address: str
     #: An `EndpointState`, or removed.
     state: str
