@@ -27,7 +27,10 @@ PROBE_LIMIT = 5 * 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How an endpoint fares. Times are aware, waits in seconds."""
+    """How an endpoint fares. Times are aware, waits in seconds.
+
+    It keeps no words of a server's, which may quote a buyer: an erasure would not know whose they are.
+    """
 
     state: EndpointState
     since: datetime
@@ -60,7 +63,7 @@ class Health:
         """Return how it fares after a try's outcome."""
         if outcome.kind is OutcomeKind.DONE:
             return _answered(replace(self, last_success_at=now), now, concurrency)
-        failed = replace(self, last_failure_at=now, last_error=outcome.reason)
+        failed = replace(self, last_failure_at=now, last_error=outcome.own_words)
         if outcome.kind is OutcomeKind.GONE:
             return _gone(failed, outcome, now)
         if outcome.kind is not OutcomeKind.TRANSIENT:
@@ -72,7 +75,7 @@ class Health:
 def _gone(health: Health, outcome: Outcome, now: datetime) -> Health:
     if health.state is EndpointState.PAUSED:
         return health
-    return replace(health, state=EndpointState.PAUSED, since=now, reason=outcome.reason, paused_by=None)
+    return replace(health, state=EndpointState.PAUSED, since=now, reason=outcome.own_words, paused_by=None)
 
 
 def _answered(health: Health, now: datetime, concurrency: int) -> Health:
@@ -111,7 +114,7 @@ def _unanswered(health: Health, outcome: Outcome, payment_id: str, now: datetime
         _held(failed, outcome, now, FIRST_PROBE),
         state=EndpointState.HELD,
         since=now,
-        reason=f"{failed.failures} failures in a row: {outcome.reason}",
+        reason=f"{failed.failures} failures in a row: {outcome.own_words}",
     )
 
 

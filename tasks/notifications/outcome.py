@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tasks.store.notifications import own_words
+
 
 class OutcomeKind(StrEnum):
     """What an outcome means for the next try."""
@@ -30,3 +32,9 @@ class Outcome:
     reason: str | None = None
     #: Seconds, 1 to 3600, where the answer asks for them.
     retry_after: float | None = None
+
+    @property
+    def own_words(self) -> str | None:
+        """The reason without what the server or function has said, which may quote whom it was told of."""
+        is_ours = self.kind is OutcomeKind.REFUSED and self.status is None
+        return self.reason if is_ours else own_words(self.reason)

@@ -15,7 +15,7 @@ from tasks.notifications.schedule import is_over, next_try
 from tasks.payments.change import Notification
 from tasks.store import changes, endpoints, notification_order, notifications
 from tasks.store.clock import clock
-from tasks.store.notifications import Claimed, Ending
+from tasks.store.notifications import Claimed, Ending, own_words
 from tasks.store.states import EndpointState, NotificationState
 
 _log = structlog.get_logger(__name__)
@@ -149,7 +149,7 @@ def log(endpoint: str, turn: Turn) -> None:
         _log.warning("endpoint.former_address", endpoint=endpoint, next_step=_RESTART)
     if turn.health is None:
         return
-    about = {"endpoint": endpoint, "reason": _own_words(turn.health.last_error)}
+    about = {"endpoint": endpoint, "reason": own_words(turn.health.last_error)}
     if turn.health.state is EndpointState.PAUSED:
         _log.error("endpoint.paused", **about, next_step=f"coinflowctl endpoints resume {endpoint}")
     elif turn.health.state is EndpointState.HELD:
@@ -171,16 +171,8 @@ def _log_ending(endpoint: str, ending: Ending) -> None:
     if ending.state is NotificationState.DONE:
         _log.info("notification.done", **about)
         return
-    about |= {"outcome": str(ending.outcome), "reason": _own_words(ending.error)}
+    about |= {"outcome": str(ending.outcome), "reason": own_words(ending.error)}
     if ending.state is NotificationState.DEAD:
         _log.error("notification.dead", **about)
     else:
         _log.warning("notification.failed", **about, due_at=ending.due_at and ending.due_at.isoformat())
-
-
-def _own_words(reason: str | None) -> str | None:
-    """Return a reason without what a server or function has said, which may hold anything that it was told.
-
-    That comes after a colon.
-    """
-    return reason and reason.partition(": ")[0]

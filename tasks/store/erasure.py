@@ -33,6 +33,7 @@ from tasks.store import locking
 from tasks.store.actions import Change, Operator, record
 from tasks.store.events import facts_text, read_anew
 from tasks.store.many import among
+from tasks.store.notifications import forget
 from tasks.store.price_lists import newest
 from tasks.store.schema import (
     events,
@@ -120,6 +121,7 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
         of_these = among(payment_id, "decided")
         _rename_in(connection, column, name, alias, of_these, decided=sorted(scope.decided))
     _rename_wallets(connection, wallet_ids, name, alias)
+    forget(connection, scope.payment_ids)
     counts = {"payments": len(scope.payment_ids), "events": len(rows)}
     record(connection, by, ActionKind.ERASE, Change(subject=alias, after=counts))
     return counts

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from tasks.store import notification_order as order
 from tasks.store.clock import clock
 from tasks.store.dialects import insert
+from tasks.store.many import among
 from tasks.store.schema import notifications
 from tasks.store.states import NotificationState
 
@@ -103,6 +104,13 @@ _REOPEN = (
     .where(_N.id.in_(_IDS), _N.state != _PENDING)
     .values(state=NotificationState.PENDING, attempts=0, first_tried_at=None, due_at=None, finished_at=None)
 )
+_BEGIN_ANEW = (
+    update(notifications)
+    .where(among(_N.payment_id, "payment_ids"), _N.state == _PENDING)
+    .values(attempts=0, first_tried_at=None)
+)
+_SAID = select(_N.id, _N.last_error).where(among(_N.payment_id, "payment_ids"), _N.last_error.is_not(None))
+_REWORD = update(notifications).where(_N.id == bindparam("of")).values(last_error=bindparam("words"))
 _DISCARD = (
     update(notifications)
     .where(_N.id.in_(_IDS), _N.state == NotificationState.DEAD.value)
@@ -236,6 +244,26 @@ def reopen(connection: Connection, ids: Collection[int], payment_ids: Collection
     order.hasten(connection, ids, now)
     order.retract(connection, payment_ids)
     order.release(connection, payment_ids, now)
+
+
+def forget(connection: Connection, payment_ids: Collection[str]) -> None:
+    """Let go of what was answered about payments, which the caller holds; no try under way adds to it.
+
+    Notifications keep our own words, and those that are pending begin a schedule of their own.
+    """
+    chosen = {"payment_ids": list(payment_ids)}
+    connection.execute(_BEGIN_ANEW, chosen)
+    said = [{"of": row.id, "words": own_words(row.last_error)} for row in connection.execute(_SAID, chosen)]
+    if said:
+        connection.execute(_REWORD, said)
+
+
+def own_words(reason: str | None) -> str | None:
+    """Return a reason without what a server or function has said, which may hold anything that it was told.
+
+    That comes after a colon.
+    """
+    return reason and reason.partition(": ")[0]
 
 
 def discard(connection: Connection, ids: Collection[int]) -> None:

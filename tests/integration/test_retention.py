@@ -10,6 +10,8 @@ from sqlalchemy import Engine, MetaData, insert, select, update
 
 from celeryconfig import broker_transport_options
 from tasks.celery import Application
+from tasks.notifications.outcome import Outcome, OutcomeKind
+from tasks.notifications.turn import Ended
 from tasks.payments.facts import VERSION
 from tasks.pipeline.recovery import prune_old
 from tasks.store import retention
@@ -18,6 +20,7 @@ from tasks.store.schema import events, notifications
 from tests.integration import messages
 from tests.integration.commands import ctl, read
 from tests.integration.pipeline import count, delivery, run, states, take_in
+from tests.integration.telling import DONE, listen, tell, turn
 
 OPENED = "Card Payment Chargeback Opened"
 OLD = "2025-01-01T12:00:00+00:00"
@@ -229,6 +232,38 @@ def test_a_buyer_of_whom_a_server_is_yet_to_be_told_is_not_erased(engine: Engine
     refused = ctl("erase", "alice", "--yes", "--reason", "asked for")
     assert (refused.exit_code, "would tell an alias" in refused.output) == (1, True)
     assert read("erase", "alice", "--yes", "--untold", "--reason", "asked for")["payments"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [(OutcomeKind.TRANSIENT, 500), (OutcomeKind.GONE, 410), (OutcomeKind.PERMANENT, None)]
+)
+def test_what_a_server_said_of_a_buyer_goes_with_the_buyer(
+    engine: Engine, kind: OutcomeKind, status: int | None
+) -> None:
+    listen(engine, "shop")
+    for number in range(12):
+        come(engine, f"pay-{number}")
+    tell(engine, "shop", Outcome(kind, status, "the server failed: no place for alice"))
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(notifications.c.last_error))) == {
+            "the server failed: no place for alice"
+        }
+    read("erase", "alice", "--yes", "--untold", "--reason", "asked for")
+    assert "alice" not in everything(engine)
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(notifications.c.last_error))) == {"the server failed"}
+    assert "the server failed" in read("endpoints", "list")[0]["last_error"]
+
+
+def test_what_a_server_says_of_a_buyer_who_was_erased_meanwhile_is_not_kept(engine: Engine) -> None:
+    listen(engine, "shop")
+    come(engine, "pay")
+    ((claimed, _),) = turn(engine, "shop").claimed
+    read("erase", "alice", "--yes", "--untold", "--reason", "asked for")
+    turn(engine, "shop", Ended(claimed, Outcome(OutcomeKind.TRANSIENT, 500, "500: no place for alice")))
+    assert "alice" not in everything(engine)
+    turn(engine, "shop", Ended(claimed, DONE))
+    assert [each["state"] for each in read("notifications", "list")] == ["done"]
 
 
 def test_a_foreign_buyer_is_erased_and_stays_foreign(engine: Engine) -> None:
