@@ -112,16 +112,29 @@ def _parts(url: str) -> SplitResult:
 
 
 def _check_otlp_endpoint(url: str) -> str:
+    parts = _collector(url)
+    if parts is None or re.search(r"/v1/(traces|metrics)/*$", parts.path):
+        raise ValueError("expected http:// or https:// with a host, without /v1/traces")
+    return url
+
+
+def _check_otlp_signal(url: str) -> str:
+    parts = _collector(url)
+    if parts is None or not parts.path.strip("/"):
+        # The SDK adds nothing to it.
+        raise ValueError("expected http:// or https:// with a host and the whole path, such as /v1/traces")
+    return url
+
+
+def _collector(url: str) -> SplitResult | None:
+    """Return the parts of a collector's URL; None where it has no host. Raises ValueError."""
     parts = _parts(url)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(
             "expected no user, password, query or fragment: the log may show it; what lets in goes into "
             "OTEL_EXPORTER_OTLP_HEADERS"
         )
-    is_whole = re.search(r"/v1/(traces|metrics)/*$", parts.path)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or is_whole:
-        raise ValueError("expected http:// or https:// with a host, without /v1/traces")
-    return url
+    return parts if parts.scheme in {"http", "https"} and parts.hostname else None
 
 
 def _check_dsn(dsn: SecretStr) -> SecretStr:
@@ -178,6 +191,9 @@ class Environment(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     #: Where spans go, by OTLP over HTTP. What else OpenTelemetry's variables say, its SDK reads.
     otel_exporter_otlp_endpoint: Annotated[str, AfterValidator(_check_otlp_endpoint)] | None = None
+    #: Where spans go, and what the receiver counts, instead; the SDK reads them, too.
+    otel_exporter_otlp_traces_endpoint: Annotated[str, AfterValidator(_check_otlp_signal)] | None = None
+    otel_exporter_otlp_metrics_endpoint: Annotated[str, AfterValidator(_check_otlp_signal)] | None = None
     #: What spans name a process; `coinflow-receiver` and `coinflow-worker` unless set.
     otel_service_name: str | None = None
     #: Milliseconds between two exports: a process that is killed takes what is younger with it.

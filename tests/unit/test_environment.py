@@ -217,6 +217,12 @@ def test_flower_knows_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318#hidden"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:hidden"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/hidden/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4318/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://user:hidden@collector:4318/v1/traces"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector:4318/v1/metrics?key=hidden"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector:hidden/v1/metrics"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://collector:4318/"),
         ("OTEL_BSP_SCHEDULE_DELAY", "0"),
         ("SENTRY_DSN", "https://hidden@host:99999/1"),
         ("SENTRY_DSN", "https://key@host:hidden/1"),
@@ -233,3 +239,10 @@ def test_a_collector_that_cannot_be_reached_by_its_address_is_named(
         said = complaint(settings)
         assert f"{name}: " in said
         assert "hidden" not in said
+
+
+def test_a_collector_may_have_an_address_for_each_of_its_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.example/v1/traces")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://metrics.example/api/v2/otlp")
+    TaskSettings.load()
