@@ -78,7 +78,7 @@ def take_turn(
     if health != before:
         endpoints.save(connection, endpoint, asdict(health))
     if health.state is EndpointState.OPEN and before.state is EndpointState.HELD:
-        notification_order.hasten_all(connection, endpoint, OutcomeKind.TRANSIENT, now)
+        notification_order.hasten_all(connection, endpoint, endpoints.PASSING, now)
     allowed = health.allowed(now, terms.concurrency)
     if allowed:
         allowed -= notifications.in_flight(connection, endpoint, now)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from sqlalchemy import Connection, RowMapping
 
-from tasks.store import endpoints
+from tasks.store import endpoints, notification_order
 from tasks.store.actions import Change, Operator, record
 from tasks.store.clock import clock
 from tasks.store.states import ActionKind, EndpointState
@@ -49,7 +49,11 @@ def resume(connection: Connection, by: Operator, name: str) -> RowMapping:
     """
     before = _held(connection, name)
     if before["state"] != EndpointState.OPEN:
-        endpoints.open_again(connection, name, before["state"], clock(connection))
+        now = clock(connection)
+        endpoints.reset(connection, name, now)
+        if before["state"] == EndpointState.PAUSED:
+            notification_order.begin_anew(connection, name, now)
+        notification_order.hasten_all(connection, name, endpoints.PASSING, now)
         _record(connection, by, ActionKind.RESUME, before, EndpointState.OPEN)
     return before
 

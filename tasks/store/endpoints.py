@@ -15,8 +15,9 @@ from tasks.store.states import EndpointState
 #: How long an endpoint may be without one success before it is told of.
 SILENCE = timedelta(days=5)
 
-#: What a try came to that failed for a passing reason.
-_PASSING = "transient"
+#: What a try came to that failed for a passing reason, and any that is put off for its failure.
+PASSING = ("transient",)
+PUT_OFF = (*PASSING, "refused")
 
 _log = Log(__name__)
 
@@ -61,7 +62,7 @@ def configure(
 
     `as_of` is when the process started whose environment says so, now unless given: what one says that
     started before another changes nothing. One that has another address now is open, unless a person has
-    paused it, and what has failed for a passing reason is due at once: that was the former one's.
+    paused it, and what has failed is due at once: that was the former one's.
     """
     as_of = as_of or now
     known = {row.name: row for row in connection.execute(_ALL)}
@@ -92,8 +93,10 @@ def configure(
             )
         elif there.address != address or there.removed_at:
             save(connection, name, {"address": address, "removed_at": None})
+            notification_order.begin_anew(connection, name, now)
             if there.address != address and not there.paused_by:
-                open_again(connection, name, there.state, now)
+                reset(connection, name, now)
+                notification_order.hasten_all(connection, name, PUT_OFF, now)
 
 
 def hold(connection: Connection, name: str) -> RowMapping | None:
@@ -109,14 +112,6 @@ def save(connection: Connection, name: str, values: Mapping[str, Any]) -> None:
 def reset(connection: Connection, name: str, now: datetime) -> None:
     """Let an endpoint be told without restraint."""
     save(connection, name, {**_OPEN, "since": now})
-
-
-def open_again(connection: Connection, name: str, state: str, now: datetime) -> None:
-    """Let an endpoint that was in a state be told without restraint; what has failed for a time is due."""
-    reset(connection, name, now)
-    if state == EndpointState.PAUSED:
-        notification_order.begin_anew(connection, name)
-    notification_order.hasten_all(connection, name, _PASSING, now)
 
 
 def due(connection: Connection, now: datetime) -> Sequence[str]:

@@ -7,7 +7,7 @@ once, however much waits. Who changes which one that is holds the payment.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import BindParameter, Connection, bindparam, exists, func, literal, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, exists, literal, or_, select, update
 
 from tasks.store.clock import clock
 from tasks.store.schema import endpoints, notifications, payments
@@ -48,13 +48,14 @@ _RETRACT = (
     )
     .values(due_at=None)
 )
+_IS_NOT_TRIED = or_(_N.claimed_until.is_(None), _N.claimed_until <= bindparam("now"))
 _HASTEN = (
     update(notifications)
     .where(
         _N.id.in_(_IDS),
         _N.state == _PENDING,
         _N.due_at > bindparam("now"),
-        func.coalesce(_N.claimed_until, bindparam("now", type_=_N.claimed_until.type)) <= bindparam("now"),
+        _IS_NOT_TRIED,
     )
     .values(due_at=bindparam("now"))
 )
@@ -64,17 +65,19 @@ _PUT_OFF = (
         _N.endpoint == bindparam("of"),
         _N.due_at > bindparam("now"),
         _N.claimed_until.is_(None),
-        _N.last_outcome == bindparam("outcome"),
+        _N.last_outcome.in_(bindparam("outcomes", expanding=True)),
     )
     .with_for_update(skip_locked=True)
 )
+# A claim that has run out is one of a worker that died.
 _BEGIN_ANEW = (
     update(notifications)
     .where(
         _N.endpoint == bindparam("of"),
         _N.state == _PENDING,
         _N.due_at.is_not(None),
-        _N.claimed_until.is_(None),
+        _N.first_tried_at.is_not(None),
+        _IS_NOT_TRIED,
     )
     .values(first_tried_at=None)
 )
@@ -117,15 +120,15 @@ def hasten(connection: Connection, ids: Collection[int], now: datetime) -> None:
         connection.execute(_HASTEN, {"ids": numbers[start : start + _MANY], "now": now})
 
 
-def hasten_all(connection: Connection, endpoint: str, outcome: str, now: datetime) -> None:
-    """Let be due at once what waits at an endpoint after this outcome: the reason is over."""
-    waiting = connection.execute(_PUT_OFF, {"of": endpoint, "outcome": outcome, "now": now})
+def hasten_all(connection: Connection, endpoint: str, outcomes: Collection[str], now: datetime) -> None:
+    """Let be due at once what waits at an endpoint after these outcomes: the reason is over."""
+    waiting = connection.execute(_PUT_OFF, {"of": endpoint, "outcomes": list(outcomes), "now": now})
     hasten(connection, waiting.scalars().all(), now)
 
 
-def begin_anew(connection: Connection, endpoint: str) -> None:
+def begin_anew(connection: Connection, endpoint: str, now: datetime) -> None:
     """Let what waits at an endpoint have as long as at its first try: a pause is no failure."""
-    connection.execute(_BEGIN_ANEW, {"of": endpoint})
+    connection.execute(_BEGIN_ANEW, {"of": endpoint, "now": now})
 
 
 def told(connection: Connection) -> Mapping[str, datetime | None]:

@@ -26,7 +26,7 @@ from tasks.store.schema import notifications, sweeps
 from tasks.store.states import EndpointState
 from tests.integration.messages import sweep, taken
 from tests.integration.pipeline import delivery, run, take_in
-from tests.integration.telling import AWAY, DONE, GONE, happen, listen, states, tell, turn
+from tests.integration.telling import AWAY, DONE, GONE, REFUSED, happen, listen, states, tell, turn, wait
 from tests.waiting import wait_until
 
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
@@ -111,10 +111,13 @@ def test_another_address_is_free_of_what_the_former_one_has_said(
     assert state(engine, "shop") == after
 
 
-def test_what_has_failed_at_the_former_address_is_tried_at_the_new_one_at_once(engine: Engine) -> None:
+@pytest.mark.parametrize("outcome", [AWAY, REFUSED])
+def test_what_has_failed_at_the_former_address_is_tried_at_the_new_one_at_once(
+    engine: Engine, outcome: Outcome
+) -> None:
     listen(engine, "shop")
     happen(engine, "pay")
-    tell(engine, "shop", AWAY)
+    tell(engine, "shop", outcome)
     configure(engine, shop="https://new.example")
     assert [each.version for each, _ in begin(engine, "https://new.example").claimed] == [1]
 
@@ -129,6 +132,19 @@ def test_what_has_waited_for_another_address_has_its_days_left(engine: Engine) -
     configure(engine, shop="https://new.example")
     ((claimed, _),) = begin(engine, "https://new.example").claimed
     begin(engine, "https://new.example", Ended(claimed, AWAY))
+    assert states(engine) == ["pending"]
+
+
+def test_the_time_in_which_nobody_told_an_endpoint_is_none_of_its_days(engine: Engine) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    tell(engine, "shop", AWAY)
+    configure(engine)
+    with engine.begin() as connection:
+        connection.execute(update(notifications).values(first_tried_at=NOW - timedelta(days=900)))
+    configure(engine, shop="https://shop.example")
+    wait(engine)
+    tell(engine, "shop", AWAY)
     assert states(engine) == ["pending"]
 
 

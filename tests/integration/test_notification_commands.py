@@ -336,14 +336,20 @@ def test_a_discard_rings_for_what_it_may_have_changed(shop: Engine) -> None:
     assert rung() == ["shop"]
 
 
-def test_a_pause_does_not_count_towards_giving_up(engine: Engine) -> None:
+@pytest.mark.parametrize("has_died", [False, True])
+def test_a_pause_does_not_count_towards_giving_up(engine: Engine, *, has_died: bool) -> None:
+    """Nor where the worker died that tried it when the pause began."""
     listen(engine, "shop")
     happen(engine, "pay")
-    tell(engine, "shop", AWAY)
+    if has_died:
+        turn(engine, "shop")
+    else:
+        tell(engine, "shop", AWAY)
     ctl("endpoints", "pause", "shop")
     with engine.begin() as connection:
         long_ago = datetime.now(UTC) - timedelta(days=8)
-        connection.execute(update(notifications).values(first_tried_at=long_ago))
+        values = {"due_at": long_ago, "claimed_until": long_ago} if has_died else {}
+        connection.execute(update(notifications).values(first_tried_at=long_ago, **values))
     ctl("endpoints", "resume", "shop")
     tell(engine, "shop", AWAY)
     assert states(engine, "pay") == ["pending"]
