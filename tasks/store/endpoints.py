@@ -24,7 +24,12 @@ _log = Log(__name__)
 _E = endpoints.c
 #: The names of those that are told, in one text.
 NAMES = select(func.aggregate_strings(_E.name, ",")).where(_E.removed_at.is_(None)).scalar_subquery()
-_ALL = select(_E.name, _E.address, _E.configured_at, _E.removed_at, _E.state, _E.paused_by)
+# Held: another process, or a person, may be about to say otherwise.
+_ALL = (
+    select(_E.name, _E.address, _E.configured_at, _E.removed_at, _E.paused_by)
+    .order_by(_E.name)
+    .with_for_update()
+)
 _HOLD = select(endpoints).where(_E.name == bindparam("of")).with_for_update()
 _DUE = select(_E.name).where(
     _E.removed_at.is_(None),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import Engine, delete, select, text, update
+from sqlalchemy import Connection, Engine, delete, select, text, update
 
 from tasks.celery import Application, Collaborators, create_app
 from tasks.notifications.outcome import Outcome
@@ -20,12 +20,15 @@ from tasks.pipeline.dispatch import FULFILMENT_TASK
 from tasks.pipeline.routing import ROUTES
 from tasks.settings import Settings
 from tasks.store import endpoints
+from tasks.store.actions import Operator
+from tasks.store.endpoint_operations import pause
 from tasks.store.endpoints import SILENCE
 from tasks.store.schema import endpoints as rows
 from tasks.store.schema import notifications, sweeps
 from tasks.store.states import EndpointState
 from tests.integration.messages import sweep, taken
 from tests.integration.pipeline import delivery, run, take_in
+from tests.integration.races import beside, on_postgres, wait_for_a_lock
 from tests.integration.telling import AWAY, DONE, GONE, REFUSED, happen, listen, states, tell, turn, wait
 from tests.waiting import wait_until
 
@@ -109,6 +112,38 @@ def test_another_address_is_free_of_what_the_former_one_has_said(
     assert state(engine, "shop") == before
     configure(engine, shop="https://new.example")
     assert state(engine, "shop") == after
+
+
+@on_postgres
+def test_a_person_who_pauses_while_another_address_is_configured_is_heard(engine: Engine) -> None:
+    configure(engine, shop="https://shop.example")
+    with engine.connect() as connection, connection.begin() as transaction:
+        pause(connection, Operator("ada", "its database moves"), "shop")
+        with beside(lambda: configure(engine, shop="https://new.example")) as configured:
+            wait_for_a_lock(engine, connection)
+            transaction.commit()
+        configured.result()
+    assert state(engine, "shop") == PAUSED
+
+
+@on_postgres
+def test_of_processes_that_configure_at_once_the_one_that_started_last_is_heard(engine: Engine) -> None:
+    def configure_as_of(connection: Connection, address: str, as_of: datetime) -> None:
+        endpoints.configure(connection, {"shop": address}, NOW + timedelta(hours=1), as_of)
+
+    def configure_earlier() -> None:
+        with engine.begin() as connection:
+            configure_as_of(connection, "https://old.example", NOW + timedelta(seconds=1))
+
+    configure(engine, shop="https://shop.example")
+    with engine.connect() as connection, connection.begin() as transaction:
+        configure_as_of(connection, "https://new.example", NOW + timedelta(seconds=2))
+        with beside(configure_earlier) as configured:
+            wait_for_a_lock(engine, connection)
+            transaction.commit()
+        configured.result()
+    with engine.connect() as connection:
+        assert connection.scalar(select(rows.c.address)) == "https://new.example"
 
 
 @pytest.mark.parametrize("outcome", [AWAY, REFUSED])
