@@ -1,6 +1,6 @@
 """Offers: what a payment may have bought, each an event that pays and what it may have paid for."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tasks.coinflow.event_types import Meaning
@@ -116,16 +116,20 @@ def _allowed(choice: Choice) -> Choice:
     return choice._replace(ruling=choice.ruling._replace(refusal=None))
 
 
-def _offered(story: Sequence[Statement], paying: Sequence[Statement]) -> list[tuple[Statement, Named]]:
-    """Return the events that pay, each with what it may have paid for.
+def _offered(story: Sequence[Statement], paying: Sequence[Statement]) -> Iterator[tuple[Statement, Named]]:
+    """Yield the events that pay, each with what it may have paid for.
 
     An event's own word goes before those of others: crypto pay-ins carry no `webhookInfo`, but an event
     before or after them may.
     """
-    own = [(paid, _names(paid)) for paid in paying]
-    silent = not all(names for _, names in own)
-    others = list(dict.fromkeys(each for event in story for each in _names(event))) if silent else []
-    return [(paid, each) for paid, names in own for each in (names or others)]
+    others: list[Named] | None = None
+    for paid in paying:
+        names = _names(paid)
+        if not names:
+            if others is None:
+                others = list(dict.fromkeys(each for event in story for each in _names(event)))
+            names = others
+        yield from ((paid, each) for each in names)
 
 
 def _names(event: Statement) -> list[Named]:

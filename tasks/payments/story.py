@@ -106,13 +106,24 @@ def tell(events: Collection[Statement]) -> list[Statement]:
     """Return what the events say, in order; events that differ in nothing the rules read are one."""
     if len(events) == 1:
         return list(events)
-    placed = sorted([(event.position, event) for event in events], key=itemgetter(0))
-    return [_joined([event for _, event in alike]) for _, alike in groupby(placed, itemgetter(0))]
+    moments: dict[tuple[bool, datetime, str], list[Statement]] = {}
+    for event in events:
+        moments.setdefault(event.told_at, []).append(event)
+    return [word for moment in sorted(moments) for word in _words(moments[moment])]
 
 
 def last(events: Sequence[Statement]) -> Statement:
     """Return the last of some events, in the order of `tell`."""
     return max(events, key=attrgetter("position")) if len(events) > 1 else events[0]
+
+
+def _words(events: list[Statement]) -> list[Statement]:
+    """Return what events of one moment say, in order."""
+    # Few moments have several, so hardly any event is asked for more than its time.
+    if len(events) == 1:
+        return events
+    placed = sorted([(event.position, event) for event in events], key=itemgetter(0))
+    return [_joined([event for _, event in alike]) for _, alike in groupby(placed, itemgetter(0))]
 
 
 def _joined(events: Sequence[Statement]) -> Statement:

@@ -29,6 +29,8 @@ from tasks.store.runs import FULFILMENT
 from tasks.store.states import RunState
 from tasks.store.verdicts import verdicts_text
 
+#: The states of what fulfilment is not through with.
+_UNFINISHED = frozenset({RunState.PENDING, RunState.DEAD})
 #: Refusals that monitors show of a task.
 _REFUSALS_SHOWN = 5
 
@@ -141,12 +143,12 @@ def _load(
         if not told and payment_id not in foreign:
             continue
         keys = {each.number: each.statement.key for each in told}
-        pending, discarded = (
-            {each.number for each in told if each.state == state}
-            for state in (RunState.PENDING, RunState.DISCARDED)
-        )
-        of_all = (*told, *foreign.get(payment_id, ()))
-        unfinished = {each.number for each in of_all if each.state in {RunState.PENDING, RunState.DEAD}}
+        states: dict[str | None, set[int]] = {}
+        for each in told:
+            states.setdefault(each.state, set()).add(each.number)
+        pending, discarded = (states.get(each, set()) for each in (RunState.PENDING, RunState.DISCARDED))
+        unfinished = {other.number for other in foreign.get(payment_id, ()) if other.state in _UNFINISHED}
+        unfinished |= pending | states.get(RunState.DEAD, set())
         own = locked[payment_id]
         payment = Payment(
             payment_id,
