@@ -13,6 +13,10 @@ class Broker:
     def __init__(self, marks: Sequence[str]) -> None:
         self._headers = {APPLICATION_HEADER: ",".join(marks)}
         self._app = Celery("receiver", config_source="celeryconfig", set_as_current=False)
+        # Celery would load these at the first publish: its sender would wait, and no process share them.
+        _ = self._app.amqp, self._app.events, self._app.AsyncResult("")
+        with self._app.connection_for_write() as connection:
+            _ = connection.transport
 
     def publish(self, events: Sequence[dict[str, str]]) -> str:
         """Return the task's id once the broker holds the events as one message; raise whatever kept it."""

@@ -30,6 +30,9 @@ http_parser = "python"
 asgi_loop = "asyncio"
 bind = f"0.0.0.0:{_settings.port}"
 workers = _settings.web_concurrency
+# Loaded before the fork, so that the processes share what that takes of memory. What tells a collector has
+# threads, and a name for each process, so it is made in each.
+preload_app = not _settings.otel_exporter_otlp_endpoint
 # Nobody reads what a proxy says of the way that a request came by, so nothing can be wrong with it: gunicorn
 # would refuse a delivery in which two such headers contradict each other.
 forwarded_allow_ips = ""
@@ -49,6 +52,12 @@ timeout = 30
 graceful_timeout = 4
 # No socket for remote control in a process that faces the internet.
 control_socket_disable = True
+
+
+def when_ready(_server: object) -> None:
+    """Keep the garbage collector from what the processes are to share: to look at it is to write to it."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(_worker: object) -> None:
