@@ -1,6 +1,6 @@
 """Arrivals: whether what has come can be read, and whether it is this merchant's."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,6 +9,15 @@ from tasks.errors import PayloadInvalid
 from tasks.pipeline.dispatch import Delivery
 from tasks.store.events import Arrival
 from tasks.store.states import SetAside
+
+
+def read_all(deliveries: Iterable[Delivery], merchant_ids: Collection[str]) -> Mapping[str, Arrival]:
+    """Return what has come by its key, as `read` does; of copies the first."""
+    arrivals: dict[str, Arrival] = {}
+    for delivery in deliveries:
+        arrival = read(delivery, merchant_ids)
+        arrivals.setdefault(arrival.packet.key, arrival)
+    return arrivals
 
 
 def read(delivery: Delivery, merchant_ids: Collection[str]) -> Arrival:

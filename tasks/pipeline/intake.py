@@ -13,7 +13,7 @@ from tasks.celery import Collaborators, collaborators
 from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import carries
 from tasks.coinflow.payloads import PurchasePayload
-from tasks.pipeline.arrivals import read
+from tasks.pipeline.arrivals import read_all
 from tasks.pipeline.bells import ring_soon
 from tasks.pipeline.dispatch import Delivery, Work, listed, work_of
 from tasks.pipeline.foreign import warn_of_foreign
@@ -66,8 +66,10 @@ def store_events(self: _Intake, deliveries: list[Delivery]) -> str | None:
     own = collaborators(self)
     # What has failed before, or has ended its worker, may do so again: it is to be stored first.
     is_first = not (self.is_redelivered or self.attempt.held_for or self.request.retries)
+    # Before the transaction: on SQLite all others wait for its end.
+    arrivals = read_all(deliveries, own.settings.merchant_ids)
     with own.engine.begin() as connection:
-        taken = take_in(connection, deliveries, own.settings.merchant_ids)
+        taken = take_in(connection, arrivals, own.settings.merchant_ids)
         tracing.note(events=len(deliveries), payment_ids=taken.work.payment_ids)
         if is_first and not taken.holds_runs:
             work, fulfilled = _fulfil(connection, own, taken)
@@ -99,11 +101,11 @@ def _fulfil(connection: Connection, own: Collaborators, taken: Taken) -> tuple[W
 
 def store(connection: Connection, deliveries: Sequence[Delivery], merchant_ids: Collection[str] = ()) -> Work:
     """Store what is new, as `take_in` does, and leave its payments to fulfilment's task."""
-    return take_in(connection, deliveries, merchant_ids).leave(connection)
+    return take_in(connection, read_all(deliveries, merchant_ids), merchant_ids).leave(connection)
 
 
 def take_in(
-    connection: Connection, deliveries: Sequence[Delivery], merchant_ids: Collection[str] = ()
+    connection: Connection, arrivals: Mapping[str, Arrival], merchant_ids: Collection[str] = ()
 ) -> Taken:
     """Store what is new; return what is to be done about these events.
 
@@ -111,10 +113,6 @@ def take_in(
     stored once and sent again only where a handler is not through with it: a copy may be all that is left of
     a run that was cut off.
     """
-    arrivals: dict[str, Arrival] = {}
-    for delivery in deliveries:
-        arrival = read(delivery, merchant_ids)
-        arrivals.setdefault(arrival.packet.key, arrival)
     stored = events.insert_new(connection, arrivals.values())
     before = {key: each for key, each in stored.items() if not each.is_new}
     ids_before = {each.id for each in before.values()}
