@@ -9,8 +9,7 @@ ours are 201 levels, and 4,300 digits of a whole number.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
@@ -18,8 +17,7 @@ from celeryconfig import SHOWN_ID
 from receiver.reasons import NotTakenIn, Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A webhook's frame; what `data` holds is the tasks' business."""
 
     event_type: str

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -41,8 +42,8 @@ class BrokerUnavailable(NotTakenIn):  # it names a state that passes, not a mist
     """The broker did not confirm in time that it holds the event; the sender must try again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+# Tuples, here and of the envelope: a frozen dataclass takes thrice the time to make.
+class Delivery(NamedTuple):
     """An event on its way to the broker and the future that its request waits for."""
 
     envelope: Envelope
