@@ -322,7 +322,8 @@ def test_what_was_erased_is_replayed_to_no_handler(engine: Engine) -> None:
     come(engine, data__subtotal="much")
     read("erase", "alice", "--yes", "--reason", "asked for")
     (letter,) = read("dead-letters", "list")
-    read("dead-letters", "replay", str(letter["id"]))
+    refused = ctl("dead-letters", "replay", str(letter["id"]))
+    assert (refused.exit_code, f"{letter['id']} is dead again: BodyGone" in refused.stderr) == (1, True)
     (letter,) = read("dead-letters", "list")
     assert letter["error"] == "BodyGone"
 
