@@ -205,11 +205,15 @@ class HandOff:
 
 def _tell(task_id: str, group: Sequence[Delivery]) -> None:
     for at in range(0, len(group), _NAMED):
-        envelopes = [each.envelope for each in group[at : at + _NAMED]]
+        named = group[at : at + _NAMED]
+        envelopes = [each.envelope for each in named]
+        traces = [each.traceparent.split("-")[1] for each in named if each.traceparent]
         _log.info(
             "deliveries.accepted",
             task_id=task_id,
             events=len(envelopes),
             event_types=dict(Counter(each.event_type[:100] for each in envelopes)),
             payments=[each.payment_id for each in envelopes if each.payment_id],
+            # In the order of the events, where somebody traces.
+            **({"trace_ids": traces} if traces else {}),
         )

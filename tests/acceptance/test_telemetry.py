@@ -147,6 +147,18 @@ def test_a_line_of_the_log_names_its_trace(story: Story) -> None:
     assert moved["trace_id"] == story.span("tasks.intake.store_events").context[0]
 
 
+def test_the_receivers_line_of_a_group_names_the_trace_of_each_delivery(story: Story) -> None:
+    lines = [json.loads(line) for line in story.stack.log("web").splitlines() if line[:1] == "{"]
+    accepted = [line for line in lines if line["event"] == "deliveries.accepted"]
+    named = [trace for line in accepted for trace in line["trace_ids"]]
+    assert sorted(named) == sorted(
+        span.context[0] for span in story.collector.spans if span.name == "delivery"
+    )
+    (first,) = [line for line in accepted if PAYMENT in line["payments"]]
+    assert SENDER[0] in first["trace_ids"]
+    assert len(first["trace_ids"]) == first["events"]
+
+
 def test_an_unforeseen_error_is_told_by_its_name_and_its_place(story: Story) -> None:
     error, raised = next(
         (error, raised)
