@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -22,7 +22,9 @@ from kombu.transport import TRANSPORT_ALIASES
 from pydantic import (
     AfterValidator,
     AliasChoices,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     PositiveInt,
     SecretStr,
@@ -30,7 +32,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
 
 # The one place where `.env` is read; what the environment sets already wins over it.
 load_dotenv(".env")
@@ -161,11 +163,21 @@ def application_marks(keys: Iterable[SecretStr]) -> tuple[str, ...]:
     return tuple(hashlib.sha256(text).hexdigest()[:8] for text in texts)
 
 
-class Environment(BaseSettings):
-    """Variables that every process reads; `load` stops the start when any is missing or malformed."""
+def _names(own: str, field: FieldInfo) -> Sequence[str]:
+    """Return the names that a field may be read from."""
+    alias = field.validation_alias
+    return [str(each) for each in alias.choices] if isinstance(alias, AliasChoices) else [own]
 
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True, frozen=True, hide_input_in_errors=True, defer_build=True
+
+class Environment(BaseModel):
+    """Variables that every process reads; `load` stops the start when any is missing or malformed.
+
+    A field is read from the variable of its name, or from the first of its aliases that is set; one that is
+    empty is none. What is given to the constructor goes before.
+    """
+
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True
     )
 
     #: Where the process runs; nothing but `development` may use the key of `.env.example`, and only what is
@@ -179,7 +191,7 @@ class Environment(BaseSettings):
         default=SecretStr(""), validate_default=True, validation_alias=AliasChoices(*BROKER_VARIABLES)
     )
     #: The Webhook Validation Key; several during a rotation. The receiver alone cannot do without.
-    validation_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split_commas)] = Field(
+    validation_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(split_commas)] = Field(
         default=(), validation_alias=AliasChoices("COINFLOW_VALIDATION_KEY", "COINFLOW_API_KEY")
     )
     #: Names queues, exchanges and keys, where several applications share a broker.
@@ -200,6 +212,9 @@ class Environment(BaseSettings):
     otel_bsp_schedule_delay: PositiveInt = 1000
     #: Where errors go.
     sentry_dsn: Annotated[SecretStr, AfterValidator(_check_dsn)] | None = None
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**(self._written() | given))
 
     @field_validator("broker_url")
     @classmethod
@@ -233,13 +248,22 @@ class Environment(BaseSettings):
             ) from None
 
     @classmethod
+    def _written(cls) -> dict[str, str]:
+        """Return what the environment says, by the names that fields are read from."""
+        # Names of variables are read in any case, the field's own among them.
+        environment = {name.upper(): value for name, value in os.environ.items() if value}
+        choices = (_names(name, field) for name, field in cls.model_fields.items())
+        first = (next((name for name in names if name.upper() in environment), None) for names in choices)
+        return {name: environment[name.upper()] for name in first if name}
+
+    @classmethod
     def variable(cls, location: tuple[int | str, ...]) -> str:
         """Name the variable that holds a faulty field: of several that may, the one that is set."""
         name = str(location[0])
-        for field in cls.model_fields.values():
-            if isinstance(field.validation_alias, AliasChoices) and name in field.validation_alias.choices:
-                choices = [str(choice) for choice in field.validation_alias.choices]
-                return next((choice for choice in choices if os.environ.get(choice)), name)
+        for own, field in cls.model_fields.items():
+            names = _names(own, field)
+            if name in names:
+                return next((each for each in names if os.environ.get(each)), name).upper()
         return name.upper()
 
     def configure_logs(self, *more: Any) -> None:

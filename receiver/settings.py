@@ -13,7 +13,6 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import NoDecode
 
 from celeryconfig import Environment, split_commas
 
@@ -37,7 +36,7 @@ class Settings(Environment):
     """What the receiver reads, each name as in the environment but `validation_keys` and `port`."""
 
     validation_keys: Annotated[
-        tuple[SecretStr, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_keys)
+        tuple[SecretStr, ...], BeforeValidator(split_commas), AfterValidator(_check_keys)
     ] = Field(validation_alias=AliasChoices("COINFLOW_VALIDATION_KEY", "COINFLOW_API_KEY"))
     #: Refuse deliveries that carry no valid Coinflow-Signature.
     require_signature: bool = Field(

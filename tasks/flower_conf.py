@@ -19,7 +19,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import ErrorHandler, HTTPError
 
 from tasks.metrics.queues import queue_states
-from tasks.settings import FlowerSettings
+from tasks.serving_settings import FlowerSettings
 from tasks.worker.outages import warn_of_outages
 
 _settings = FlowerSettings.load()

@@ -1,7 +1,6 @@
 """The tasks' part of the environment."""
 
 import os
-import re
 import ssl
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -19,13 +18,12 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from celeryconfig import Environment, split_commas
 from tasks.coinflow.currencies import CURRENCIES
-from tasks.endpoint_settings import LOOPBACK, HttpEndpoint, variable_of, written_in
+from tasks.endpoint_settings import HttpEndpoint, variable_of, written_in
 
 _POSTGRES = {"postgres", "postgresql", "postgresql+psycopg"}
 
@@ -83,7 +81,7 @@ class Settings(Environment):
     #: An ISO 4217 code: of amounts that name no currency.
     default_currency: Annotated[str, BeforeValidator(_upper), AfterValidator(_check_currency)] = "USD"
     #: Events that name another merchant grant nothing; empty accepts any.
-    merchant_ids: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)] = Field(
+    merchant_ids: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = Field(
         default=(), validation_alias=AliasChoices("COINFLOW_MERCHANT_IDS")
     )
 
@@ -91,16 +89,16 @@ class Settings(Environment):
     event_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
     #: The modules of the merchant's own handlers.
-    handlers: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_modules)
-    ] = ("tasks.handlers",)
+    handlers: Annotated[tuple[str, ...], BeforeValidator(split_commas), AfterValidator(_check_modules)] = (
+        "tasks.handlers",
+    )
 
     #: A worker's processes. A host that many share has more processors than are ours; and more than a small
     #: one has, because handlers that hang until their time limit must leave some processes to fulfilment.
     worker_concurrency: PositiveInt = 4
 
     #: The merchant's own servers, by their names; `NOTIFY_URL` and `NOTIFY_SECRET` are those of `default`.
-    endpoints: Annotated[Mapping[str, HttpEndpoint], NoDecode] = Field(
+    endpoints: Mapping[str, HttpEndpoint] = Field(
         default={}, validate_default=True, validation_alias=AliasChoices("endpoints")
     )
     #: How many tries may be in flight at each endpoint, over all workers.
@@ -149,48 +147,3 @@ class Settings(Environment):
             "SQLite, the default, is a file that no other machine sees; name a PostgreSQL database, or set "
             "ALLOW_EMBEDDED=true if one machine is all there is"
         )
-
-
-def _check_users(users: SecretStr) -> SecretStr:
-    if not all(all(user.partition(":")) for user in users.get_secret_value().split(",")):
-        raise ValueError("expected user:password; several, comma-separated")
-    return users
-
-
-def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(re.fullmatch(r"[\w.-]+|\[[\da-fA-F:.]+\]", host) for host in hosts):
-        raise ValueError("expected host names, comma-separated, without scheme and port")
-    return tuple(map(str.lower, hosts))
-
-
-class FlowerSettings(Settings):
-    """What Flower reads on top, each name as in the environment."""
-
-    flower_address: str = "127.0.0.1"
-    flower_port: Annotated[int, Field(ge=1, le=65_535)] = 5555
-    #: The names by which others reach it; this machine's own and `flower_address` go without saying.
-    flower_hosts: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(split_commas), AfterValidator(_check_hosts)
-    ] = ()
-    flower_basic_auth: Annotated[SecretStr, AfterValidator(_check_users)] | None = Field(
-        default=None, validate_default=True
-    )
-
-    @field_validator("flower_basic_auth")
-    @classmethod
-    def _check_strangers(cls, users: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
-        if users is None and given.data.get("flower_address") not in LOOPBACK:
-            raise ValueError("set it to user:password, for FLOWER_ADDRESS lets others in")
-        return users
-
-    def names(self) -> frozenset[str]:
-        """Return what the `Host` of a request may name, in lower case and without the port."""
-        own = {*LOOPBACK, self.flower_address.lower()}
-        return frozenset({f"[{name}]" if ":" in name else name for name in own} | {*self.flower_hosts})
-
-
-class MetricsSettings(Settings):
-    """What `metrics` reads on top, each name as in the environment."""
-
-    metrics_address: str = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=1, le=65_535)] = 9464

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 
 from pydantic import AliasChoices
-from pydantic_settings import BaseSettings
 
+from celeryconfig import Environment
 from receiver.settings import Settings as ReceiverSettings
-from tasks.settings import FlowerSettings, MetricsSettings
+from tasks.serving_settings import FlowerSettings, MetricsSettings
 
 #: What the field `endpoints` is read from.
 _ENDPOINTS = ("NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_URL_<NAME>", "NOTIFY_SECRET_<NAME>")
 
 
-def variables(settings: type[BaseSettings]) -> Iterator[str]:
+def variables(settings: type[Environment]) -> Iterator[str]:
     """Return the names of what a class of settings reads."""
     for name, field in settings.model_fields.items():
         alias = field.validation_alias

@@ -37,7 +37,7 @@ _COMMANDS = (
     "doctor",
 )
 #: How many new objects there are before garbage is looked for.
-_OBJECTS = 50_000
+_OBJECTS = 500_000
 
 
 class _Commands(LazyGroup):

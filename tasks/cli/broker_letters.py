@@ -1,25 +1,20 @@
-"""Dead messages of the broker's, shown and replayed as letters are, under ids that begin with `b`."""
+"""Dead messages of the broker's, shown as letters are, under ids that begin with `b`."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from click import ClickException
 from kombu import Producer
 
 from celeryconfig import SWEEP_TASK
-from tasks.cli.celery_app import broker_may_fail, celery_app
-from tasks.cli.database import transactions
+from tasks.cli.celery_app import celery_app, may_pass
+from tasks.cli.dead_queue import may_hold_messages
 from tasks.cli.output import say
-from tasks.store.actions import Operator
-from tasks.store.operations import announce
-from tasks.store.states import ActionKind, RunState
-from tasks.worker.dead_messages import DeadMessage, NotReplayable, dead_messages
-from tasks.worker.kinds import Kind
-from tasks.worker.retries import kind
+from tasks.store.states import RunState
+from tasks.worker.dead_messages import DeadMessage, dead_messages
 
 #: Characters of a message's body that are shown.
 _SHOWN = 4000
@@ -75,20 +70,30 @@ def not_looked_up(ids: Sequence[str]) -> ClickException:
     return ClickException(f"Nothing was done, for the broker alone can tell of {', '.join(ids)}.")
 
 
+class Held(NamedTuple):
+    """What lies in the broker's dead queue, held."""
+
+    messages: Sequence[DeadMessage]
+    #: What sends one of them again.
+    producer: Producer | None
+    #: Whether the broker was there to be asked.
+    is_whole: bool = True
+
+
 @contextmanager
-def broker_letters() -> Iterator[tuple[list[DeadMessage], Producer | None]]:
-    """Hold what lies in the broker's dead queue; nothing, and no producer, while it is away."""
-    held: list[DeadMessage] = []
-    producer = None
-    app = celery_app()
+def broker_letters() -> Iterator[Held]:
+    """Hold what lies in the broker's dead queue; nothing, with a warning, while it is away."""
+    held = Held((), None)
     with ExitStack() as stack:
         try:
-            held, producer = stack.enter_context(dead_messages(app))
+            if may_hold_messages():
+                held = Held(*stack.enter_context(dead_messages(celery_app())))
         except Exception as error:
-            if kind(error) is not Kind.TRANSIENT:
+            if not may_pass(error):
                 raise
             say(f"Warning: the broker's dead messages are left out: {error}", err=True)
-        yield held, producer
+            held = Held((), None, is_whole=False)
+        yield held
 
 
 def newest(messages: Sequence[DeadMessage], most: int | None) -> Sequence[DeadMessage]:
@@ -124,51 +129,3 @@ def _told(message: DeadMessage) -> dict[str, Any]:
         "reason": message.reason,
         "failed_at": message.died_at,
     }
-
-
-def replay_messages(names: Collection[str], by: Operator) -> int:
-    """Send messages to their queues again; return how many. Raises ClickException if the broker fails."""
-    if not names:
-        return 0
-    replayed = 0
-    with broker_letters() as (held, producer), transactions() as engine:
-        for each in held:
-            if each.id not in names or producer is None:
-                continue
-            try:
-                each.check_replayable()
-            except NotReplayable as error:
-                say(f"Warning: {error}", err=True)
-                continue
-            with engine.begin() as connection:
-                announce(connection, by, ActionKind.REPLAY, each.id)
-            with broker_may_fail(partial(_left, replayed)):
-                each.replay(producer)
-            replayed += 1
-    return replayed
-
-
-def _left(replayed: int, reason: str) -> str:
-    return (
-        f"The broker has not confirmed ({reason}). {replayed} of its messages were replayed; "
-        "the others are still there: replay again when it is back."
-    )
-
-
-def discard_messages(names: Collection[str], by: Operator) -> dict[str, RunState | None]:
-    """Take the messages of these ids, and copies of them, out of the queue for good.
-
-    Returns in which state each was; None where it is there no more.
-    """
-    found: dict[str, RunState | None] = dict.fromkeys(names)
-    if not names:
-        return found
-    with broker_letters() as (held, _), transactions() as engine:
-        for each in held:
-            if each.id not in found:
-                continue
-            with engine.begin() as connection:
-                announce(connection, by, ActionKind.DISCARD, each.id)
-            each.discard()
-            found[each.id] = RunState.DEAD
-    return found

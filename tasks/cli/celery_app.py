@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from tasks.log import prepare
-from tasks.worker.kinds import Kind
-from tasks.worker.retries import kind
 
 if TYPE_CHECKING:
     from tasks.celery import Application
@@ -38,6 +36,15 @@ def broker_may_fail(tell: Callable[[str], str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if kind(error) is not Kind.TRANSIENT:
+        if not may_pass(error):
             raise
         raise click.ClickException(tell(str(error) or type(error).__name__)) from None
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether an error is an outage."""
+    # The drivers of all brokers come with them, which whoever meets no error need not wait for.
+    from tasks.worker.kinds import Kind  # noqa: PLC0415  # as said above
+    from tasks.worker.retries import kind  # noqa: PLC0415  # as said above
+
+    return kind(error) is Kind.TRANSIENT

@@ -13,7 +13,8 @@ from tasks.cli.output import print_json, say
 from tasks.doctor import broker, certificates, database, price_list_file
 from tasks.doctor.finding import Finding, Level, worst
 from tasks.doctor.rounds import examine_all
-from tasks.settings import FlowerSettings, Settings
+from tasks.serving_settings import FlowerSettings
+from tasks.settings import Settings
 
 
 @examples("doctor")

@@ -58,9 +58,9 @@ def choose(*, ids: Collection[str], every: bool, states: Collection[RunState], *
     of_broker = [each for each in ids if is_of_broker(each)]
     messages, is_whole = [], True
     if of_broker or not ids:
-        with broker_letters() as (held, producer):
-            messages = [each.id for each in held if admits(chosen, each)]
-            is_whole = producer is not None
+        with broker_letters() as held:
+            messages = [each.id for each in held.messages if admits(chosen, each)]
+        is_whole = held.is_whole
     if of_broker and not is_whole:
         raise not_looked_up(of_broker)
     found = {*(str(letter.id) for letter in letters), *map(notification_name, told), *messages}
@@ -106,3 +106,11 @@ def choice_options(verb: str) -> Callable[[Callable[..., None]], Callable[..., N
         return click.argument("ids", nargs=-1, metavar="[ID]...")(command)
 
     return options
+
+
+def unknown(ids: Sequence[str]) -> click.ClickException:
+    """Return what a command fails with that was given ids of none."""
+    return click.ClickException(
+        f"There is no such dead letter: {', '.join(ids)}. `coinflowctl dead-letters list` names them, with "
+        "--state discarded those that were given up; one that is pending is being replayed already."
+    )

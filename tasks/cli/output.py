@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tasks.cli.table import table
 from tasks.cli.visible import visible, visible_lines
 
 
@@ -41,10 +42,9 @@ def print_table(title: str, rows: Sequence[Any], *, of: type | None = None) -> N
     names = [field.name for field in fields(of)] if of else list(listed[0])
     names = [name for name in names if any(_text(cells[name]) for cells in listed)]
     texts = [[_text(cells[name]) for name in names] for cells in listed]
-    from tasks.cli.table import draw  # noqa: PLC0415  # rich comes with it, which JSON need not wait for
-
-    if not draw(title, [name.replace("_", " ") for name in names], texts):
-        say_lines("\n\n".join([visible(title), *(_record(names, cells) for cells in listed)]) + "\n")
+    lines = table([name.replace("_", " ") for name in names], texts)
+    told = ["\n".join(lines)] if lines else [_record(names, cells) for cells in listed]
+    say_lines("\n\n".join([visible(title), *told]) + "\n")
 
 
 def _record(names: Sequence[str], cells: Mapping[str, object]) -> str:

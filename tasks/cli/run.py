@@ -11,7 +11,7 @@ from tasks.cli.ports import holder, is_taken
 from tasks.cli.processes import Processes
 from tasks.cli.welcome import greet
 from tasks.embedded_broker.private_file import close_to_others
-from tasks.settings import FlowerSettings, MetricsSettings
+from tasks.serving_settings import FlowerSettings, MetricsSettings
 
 _SERVING = ("web", "worker", "beat", "flower", "metrics")
 #: What runs where somebody is told of changes.

@@ -1,30 +1,41 @@
 """A table for a terminal that is wide enough, or for a pipe."""
 
-from collections.abc import Sequence
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from shutil import get_terminal_size
 
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
-
-from tasks.cli.visible import visible
-
-#: As wide as no terminal is, to find out how wide a table would be.
-_WIDE = Console(width=1_000_000)
+#: Between two columns.
+_GAP = "   "
 
 
-def draw(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Print rows under the names of their columns, if they fit; tell whether they do."""
-    # Text, because what came from outside must not be read as markup.
-    table = Table(title=Text(visible(title), style="table.title"), title_justify="left", box=box.SIMPLE_HEAD)
-    for name in names:
-        table.add_column(name, no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    width = Measurement.get(_WIDE, _WIDE.options, table).maximum
-    terminal = Console()
-    if terminal.is_terminal and width > terminal.width:
-        return False
-    Console(width=width).print(table)
-    return True
+def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str] | None:
+    """Return rows under the names of their columns, line by line; None where a terminal is too narrow.
+
+    A cell may have several lines.
+    """
+    columns = list(zip(names, *rows, strict=True))
+    widths = [max(_width(line) for cell in column for line in cell.split("\n")) for column in columns]
+    whole = sum(widths) + len(_GAP) * (len(widths) - 1)
+    if sys.stdout.isatty() and whole + 2 > get_terminal_size().columns:
+        return None
+    drawn = (line for row in rows for line in _lines(row, widths))
+    return [*_lines(names, widths), " " + "─" * (whole + 2), *drawn]
+
+
+def _lines(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    for parts in zip_longest(*(cell.split("\n") for cell in cells), fillvalue=""):
+        padded = (part + " " * (width - _width(part)) for part, width in zip(parts, widths, strict=True))
+        yield f"  {_GAP.join(padded)}".rstrip()
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a line takes."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

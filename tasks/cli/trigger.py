@@ -1,6 +1,7 @@
 """`coinflowctl trigger`: signs and sends a sample of any event type."""
 
 import json
+import sys
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
@@ -103,11 +104,10 @@ def trigger(
 def _send(sender: Sender, times: int, concurrency: int, event_type: str) -> Counter[Answer]:
     with sender:
         sent = sender.send(times, concurrency)
-        if times > 1:
-            from tasks.cli.progress import tracked  # noqa: PLC0415  # rich comes with it
-
-            sent = tracked(sent, times, event_type)
-        return Counter(sent)
+        # On standard error, and for eyes alone, so that the answers can be piped.
+        hidden = times == 1 or not sys.stderr.isatty()
+        with click.progressbar(sent, times, event_type, hidden=hidden, file=sys.stderr) as bar:
+            return Counter(bar)
 
 
 def _outcome(body: str) -> "Conclusion | None":

@@ -126,7 +126,9 @@ _Currency = Annotated[
 class Model(BaseModel):
     """Frozen, read by Coinflow's camelCase names."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", alias_generator=to_camel, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="allow", alias_generator=to_camel, hide_input_in_errors=True
+    )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Leave unknown fields out: nobody knows whom they identify."""

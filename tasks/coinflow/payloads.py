@@ -223,6 +223,12 @@ _FAMILIES: Mapping[Family, tuple[type[Payload], str | None]] = MappingProxyType(
 )
 
 
+def build() -> None:
+    """Build what reads payloads now, and not with the first payload: for a process that children share."""
+    for each, _ in _FAMILIES.values():
+        each.model_rebuild()
+
+
 def model(family: Family) -> type[Payload]:
     """Return what the `data` of a family's events is read as."""
     return _FAMILIES[family][0]

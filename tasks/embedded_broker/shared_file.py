@@ -12,14 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-import structlog
-
 from tasks.embedded_broker.checkpoint import CHECKPOINT
 from tasks.embedded_broker.private_file import make_private
 from tasks.embedded_broker.sqlite_damage import is_damage, recovery
 from tasks.embedded_broker.write_lock import begin
-
-_log = structlog.get_logger(__name__)
 
 
 class FileDamaged(sqlite3.OperationalError):
@@ -83,7 +79,9 @@ class SharedFile:
             # Where no mark can be made, whoever meets the page fails all the same.
             with suppress(OSError):
                 self._mark.write_text(f"{message}\n")
-            _log.error("shared_file.damaged", next_step=message)
+            import structlog  # noqa: PLC0415  # it takes as long as many a command, and few files are damaged
+
+            structlog.get_logger(__name__).error("shared_file.damaged", next_step=message)
         raise FileDamaged(message)
 
     @contextmanager

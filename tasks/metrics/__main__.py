@@ -8,7 +8,7 @@ import structlog
 from tasks.celery import create_app
 from tasks.metrics.collector import Coinflow
 from tasks.metrics.server import MetricsServer
-from tasks.settings import MetricsSettings
+from tasks.serving_settings import MetricsSettings
 from tasks.store.database import connect
 
 

@@ -33,7 +33,7 @@ _Moment = Annotated[
 class GrantLine(BaseModel):
     """What a wallet holds of an item by one payment."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     wallet: Annotated[str, Field(description="The buyer's account, or the recipient's.")]
     item: Annotated[str, Field(description="The item's name in the price list.")]
@@ -48,7 +48,7 @@ class GrantLine(BaseModel):
 class GrantChange(BaseModel):
     """A change of a payment, and all that the payment comes to with it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     payment_id: Annotated[str, Field(description="Coinflow's id of the payment.")]
     version: Annotated[
@@ -66,7 +66,7 @@ class GrantChange(BaseModel):
 class Notification(BaseModel):
     """What is sent: the body of the request, and what a function is given."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     type: Annotated[Literal["grant.changed"], Field(description="What it tells of.")] = "grant.changed"
     timestamp: Annotated[_Moment, Field(description="When it was decided.")]

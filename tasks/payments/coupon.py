@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 class Coupon(BaseModel):
     """Percent off the prices of all items or of some, without end or until a moment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     percent: Annotated[int, Field(strict=True, ge=1, le=100, description="How many percent it takes off.")]
     until: Annotated[

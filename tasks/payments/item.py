@@ -29,7 +29,7 @@ def _by_form(value: Any) -> Any:
 class Item(BaseModel):
     """Something that is for sale."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     price: Annotated[
         tuple[Price, ...] | Literal["any"],

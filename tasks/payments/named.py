@@ -19,7 +19,7 @@ _NAMES = ("item", "items", "plan")
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
 
 class Line(_Facts):

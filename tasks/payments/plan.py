@@ -10,7 +10,7 @@ from tasks.payments.price import Cents, Currency, Units
 class PriceRange(BaseModel):
     """What a prorated charge may come to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", strict=True)
 
     least: Annotated[Cents, Field(alias="from", ge=1, description="The least cents.")]
     most: Annotated[Cents, Field(alias="to", description="The most cents.")]
@@ -30,7 +30,7 @@ class PriceRange(BaseModel):
 class Plan(BaseModel):
     """What a subscription of Coinflow's plan of the same code buys with each charge."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     item: Annotated[str, Field(description="The item of the list that each charge buys.")]
     quantity: Annotated[Units, Field(description="How many of it.")] = 1

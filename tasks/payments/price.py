@@ -19,7 +19,7 @@ Currency = Annotated[
 class Price(BaseModel):
     """An amount in cents of a currency, for one unit or for several."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", strict=True)
 
     cents: Annotated[Cents, Field(description="What `per` units cost, in cents of the currency.")]
     per: Annotated[Units, Field(description="For how many units the cents are.")] = 1

@@ -18,7 +18,7 @@ _Text = Annotated[str, Field(min_length=1, max_length=200)]
 class Overpayment(BaseModel):
     """How much above its price a payment may be."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     percent: Annotated[
         int, Field(strict=True, ge=0, le=100, description="Percent of the price; 0 forbids it.")
@@ -28,7 +28,7 @@ class Overpayment(BaseModel):
 class PriceList(BaseModel):
     """What is for sale."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     items: Annotated[Mapping[str, Item], Field(description="The items, by the names that checkouts use.")]
     coupons: Annotated[

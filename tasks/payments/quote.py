@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 class QuotedLine(BaseModel):
     """One item of a purchase, and what was paid for so many of it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(defer_build=True, frozen=True)
 
     item: str
     quantity: int

@@ -12,7 +12,7 @@ from celeryconfig import INTAKE_TASK, TRACEPARENT
 from tasks.celery import Collaborators, collaborators
 from tasks.coinflow.account_payloads import Subscription
 from tasks.coinflow.event import carries
-from tasks.coinflow.payloads import PurchasePayload
+from tasks.coinflow.payloads import PurchasePayload, build
 from tasks.pipeline.arrivals import read_all
 from tasks.pipeline.bells import ring_soon
 from tasks.pipeline.dispatch import Delivery, Work, listed, work_of
@@ -31,6 +31,8 @@ from tasks.worker.groups import GroupTask
 _log = structlog.get_logger(__name__)
 
 _NOTHING = Fulfilled({}, frozenset(), ())
+
+build()
 
 
 @dataclass(frozen=True, slots=True)

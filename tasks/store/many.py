@@ -26,15 +26,13 @@ from sqlalchemy import (
     bindparam,
     text,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import registry
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType, TypeEngine
 
 from tasks.store.column_types import Timestamp
-
-_POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 class _Many(TypeDecorator[Sequence[Any]]):
@@ -79,6 +77,13 @@ def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     return _Among(column, bindparam(name, type_=_Many(column.type)))
 
 
+@cache
+def _postgresql() -> Dialect:
+    # Who is on SQLite does not wait for it.
+    dialect: Dialect = registry.load("postgresql.psycopg")()
+    return dialect
+
+
 def given(dialect: str, columns: Sequence[Column[Any]]) -> str:
     """Return what a statement selects FROM: the parameter `rows` as a table `given` of these columns.
 
@@ -86,7 +91,7 @@ def given(dialect: str, columns: Sequence[Column[Any]]) -> str:
     """
     names = ", ".join(each.name for each in columns)
     if dialect == "postgresql":
-        typed = ", ".join(f"{each.name} {each.type.compile(_POSTGRESQL)}" for each in columns)
+        typed = ", ".join(f"{each.name} {each.type.compile(_postgresql())}" for each in columns)
         rows = f"ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS ({typed}))"
         return f"{rows} WITH ORDINALITY AS given({names}, place)"
     values = ", ".join(f"json_extract(value, '$.{each.name}') AS {each.name}" for each in columns)

@@ -1,11 +1,11 @@
 """The tables of what is told of changes; a part of the schema."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
 
 from tasks.store.checks import at_least, one_of
 from tasks.store.column_types import Id, Names, Timestamp
 from tasks.store.metadata import metadata
-from tasks.store.states import GIVEN_UP, EndpointState, NotificationState
+from tasks.store.states import EndpointState, NotificationState
 
 #: Whom changes are told: the merchant's own servers and functions, and how they fare.
 endpoints = Table(
@@ -66,37 +66,4 @@ notifications = Table(
     one_of("state", NotificationState),
     at_least(1, "version"),
     UniqueConstraint("payment_id", "endpoint", "version"),
-)
-_DUE = notifications.c.due_at.is_not(None)
-Index(
-    "ix_notifications_due",
-    notifications.c.endpoint,
-    notifications.c.due_at,
-    postgresql_where=_DUE,
-    sqlite_where=_DUE,
-)
-_CLAIMED = notifications.c.claimed_until.is_not(None)
-Index(
-    "ix_notifications_claimed",
-    notifications.c.endpoint,
-    notifications.c.claimed_until,
-    postgresql_where=_CLAIMED,
-    sqlite_where=_CLAIMED,
-)
-# Those that wait for an earlier change of their payment.
-_WAITING = (notifications.c.state == NotificationState.PENDING.value) & notifications.c.due_at.is_(None)
-Index(
-    "ix_notifications_waiting",
-    notifications.c.endpoint,
-    notifications.c.created_at,
-    postgresql_where=_WAITING,
-    sqlite_where=_WAITING,
-)
-_GIVEN_UP = notifications.c.state.in_([state.value for state in GIVEN_UP])
-Index(
-    "ix_notifications_given_up",
-    notifications.c.endpoint,
-    notifications.c.state,
-    postgresql_where=_GIVEN_UP,
-    sqlite_where=_GIVEN_UP,
 )

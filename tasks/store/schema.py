@@ -72,13 +72,6 @@ events = Table(
     Index(None, "event_type", "id"),
     Index(None, "received_at"),
 )
-# Holds those alone that are set aside.
-Index(
-    "ix_events_set_aside",
-    events.c.id,
-    postgresql_where=events.c.set_aside.is_not(None),
-    sqlite_where=events.c.set_aside.is_not(None),
-)
 
 #: One row per payment: what its events decide, and the lock under which its ledger moves.
 payments = Table(
@@ -116,13 +109,6 @@ payments = Table(
     Index(None, "order_id"),
     Index(None, "payer"),
     Index(None, "wallet"),
-)
-# Holds those alone that ask for a person.
-Index(
-    "ix_payments_notes",
-    payments.c.respond_by_date,
-    postgresql_where=payments.c.notes.is_not(None),
-    sqlite_where=payments.c.notes.is_not(None),
 )
 
 #: Every list that was accepted for selling, in order; the newest is in force. Rows are only ever added.
@@ -278,13 +264,6 @@ ledger_entries = Table(
     at_least(1, "version"),
     Index(None, "payment_id", "id"),
 )
-# Holds those alone that are yet to be numbered.
-Index(
-    "ix_ledger_entries_unnumbered",
-    ledger_entries.c.payment_id,
-    postgresql_where=ledger_entries.c.version.is_(None),
-    sqlite_where=ledger_entries.c.version.is_(None),
-)
 
 #: Whether a handler is through with an event.
 handler_runs = Table(
@@ -301,13 +280,6 @@ handler_runs = Table(
     Column("finished_at", Timestamp),
     one_of("state", RunState),
     at_least(0, "starts"),
-)
-# Holds unfinished runs alone, so that a sweep costs the same however many are finished.
-Index(
-    "ix_handler_runs_pending",
-    handler_runs.c.due_at,
-    postgresql_where=handler_runs.c.state == RunState.PENDING.value,
-    sqlite_where=handler_runs.c.state == RunState.PENDING.value,
 )
 
 #: When the last sweep of each name began, by the database's clock.
@@ -353,13 +325,6 @@ dead_letter_attempts = Table(
         ["event_id", "handler"], ["dead_letters.event_id", "dead_letters.handler"], ondelete="CASCADE"
     ),
     Index(None, "event_id", "handler"),
-)
-# Holds those alone that are yet to be counted.
-Index(
-    "ix_dead_letter_attempts_uncounted",
-    dead_letter_attempts.c.id,
-    postgresql_where=~dead_letter_attempts.c.is_counted,
-    sqlite_where=~dead_letter_attempts.c.is_counted,
 )
 
 event.listen(metadata, "after_create", guard)

@@ -9,14 +9,16 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from kombu import Connection, Producer, Queue
 from kombu.exceptions import ContentDisallowed, DecodeError
 
 from celeryconfig import BROKER_PREFIX, CONFIRM_TIMEOUT, QUEUES, dead_queue, former_dead_queues, task_queues
 from tasks.worker.applications import AnotherApplication, is_foreign, is_ours
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 #: What a broker adds to a message's headers; without it the message counts as a new one.
 _ADDED = (
@@ -197,7 +199,7 @@ class DeadMessage:
 
 
 @contextmanager
-def dead_messages(app: Celery) -> Iterator[tuple[list[DeadMessage], Producer]]:
+def dead_messages(app: "Celery") -> Iterator[tuple[list[DeadMessage], Producer]]:
     """Hold everything in the dead queue, and a producer under confirms; what is left is given back.
 
     While it is held nobody else sees it. Raises whatever keeps the broker from answering.
@@ -223,7 +225,7 @@ def dead_messages(app: Celery) -> Iterator[tuple[list[DeadMessage], Producer]]:
                         each.message.requeue()
 
 
-def _bring_home(app: Celery, connection: Connection, producer: Producer) -> None:
+def _bring_home(app: "Celery", connection: Connection, producer: Producer) -> None:
     """Move what of ours lies in another dead queue: an earlier version's, or one without `BROKER_PREFIX`."""
     for former in former_dead_queues:
         # RabbitMQ closes a channel that asks for a queue that is not there.
@@ -242,7 +244,7 @@ def _bring_home(app: Celery, connection: Connection, producer: Producer) -> None
 
 
 @contextmanager
-def _without_prefix(app: Celery, connection: Connection) -> Iterator[Connection]:
+def _without_prefix(app: "Celery", connection: Connection) -> Iterator[Connection]:
     """Return a connection that finds what has no prefix; on Redis a connection sees one prefix alone."""
     if not BROKER_PREFIX or connection.transport.driver_type != "redis":
         yield connection

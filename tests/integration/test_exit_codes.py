@@ -1,9 +1,6 @@
 """How commands end, as docs/reference/coinflowctl.md says."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,7 @@ from tasks import celery
 from tasks.celery import Application
 from tasks.store import runs
 from tasks.store.schema import dead_letters
-from tests.integration.commands import ctl
+from tests.integration.commands import ctl, typed
 from tests.integration.pipeline import delivery, run, take_in
 from tests.stack import ROOT
 
@@ -103,18 +100,12 @@ def test_without_all_of_the_merchants_modules_no_letter_is_touched(engine: Engin
         runs.add(connection, [(1, "is_never_through")])
         runs.give_up(connection, [1], "is_never_through", LookupError(), attempts=1)
     handlers = {"HANDLERS": "tests.merchants.unreachable,tests.merchants.impatient"}
-    for line in ("dead-letters list", "dead-letters replay --type Settled --yes"):
-        done = subprocess.run(
-            [sys.executable, "-m", "tasks.cli", *line.split()],
-            cwd=ROOT,
-            env=os.environ | handlers,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        assert "a module of HANDLERS cannot be imported (ConnectionRefusedError" in done.stderr
-        assert "Traceback" not in done.stderr
+    listed = typed("dead-letters", "list", **handlers)
+    assert (listed.returncode, "LookupError" in listed.stdout) == (0, True), listed.stderr
+    done = typed("dead-letters", "replay", "--type", "Settled", "--yes", **handlers)
+    assert done.returncode == 1
+    assert "a module of HANDLERS cannot be imported (ConnectionRefusedError" in done.stderr
+    assert "Traceback" not in done.stderr
     with engine.connect() as connection:
         letters = connection.execute(select(dead_letters.c.error, dead_letters.c.attempts)).all()
     assert letters == [("LookupError", 1)]

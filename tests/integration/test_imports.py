@@ -7,6 +7,7 @@ import sys
 import pytest
 from sqlalchemy import Engine
 
+from tests.integration.commands import typed
 from tests.integration.pipeline import delivery, run, take_in
 from tests.stack import ROOT
 
@@ -28,9 +29,20 @@ READING = [
     "export alice",
     "catalog show",
     "catalog price --item sword",
+    "dead-letters list",
 ]
 #: Each takes as long to import as such a command may take.
-WORLDS = ["alembic", "celery", "httpx2", "psycopg", "redis", "structlog"]
+WORLDS = [
+    "alembic",
+    "celery",
+    "httpx2",
+    "psycopg",
+    "pydantic_settings",
+    "redis",
+    "rich",
+    "sqlalchemy.dialects.postgresql",
+    "structlog",
+]
 
 
 @pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
@@ -45,7 +57,5 @@ def test_what_only_reads_does_not_import_the_workers_world(engine: Engine) -> No
 @pytest.mark.parametrize("migrated", ["SQLite"], indirect=True)
 def test_what_a_command_logs_is_no_part_of_its_answer(engine: Engine) -> None:
     run(engine, take_in(engine, delivery("pay-1", data__webhookInfo={})))
-    words = ["payments", "match", "pay-1", "--item", "sword", "--json"]
-    program = [sys.executable, "-m", "tasks.cli", *words]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = typed("payments", "match", "pay-1", "--item", "sword", "--json")
     assert [grant["item"] for grant in json.loads(done.stdout)["grants"]] == ["sword"]

@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, FromClause, MetaData, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+import tasks.store.partial_indexes  # noqa: F401  # a part of the schema
 from tasks.payments.grants import Entry, Grant
 from tasks.payments.states import DecisionStatus, GrantStatus
 from tasks.payments.wallet import wallet_key

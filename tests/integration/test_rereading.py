@@ -1,8 +1,5 @@
 """What an upgrade that reads more makes of events that are there."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,9 +25,8 @@ from tasks.store.schema import (
 )
 from tasks.store.states import RunState
 from tasks.store.views.attention import list_attention
-from tests.integration.commands import read
+from tests.integration.commands import read, typed
 from tests.integration.pipeline import count, delivery, reprice, run, states, take_in
-from tests.stack import ROOT
 
 OPERATOR = Operator("somebody")
 
@@ -282,13 +278,8 @@ def test_what_waits_for_a_handler_goes_on_waiting(engine: Engine, tmp_path: Path
         "EMBEDDED_BROKER_PATH": str(tmp_path / "broker.sqlite3"),
         "HANDLERS": "tests.merchants.impatient",
     }
-    subprocess.run(
-        [sys.executable, "-m", "tasks.cli", "events", "reread"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
+    done = typed("events", "reread", **variables)
+    assert done.returncode == 0, done.stderr
     assert count(engine, dead_letters) == 0
 
 
@@ -298,13 +289,7 @@ def test_where_the_broker_is_away_the_rest_is_said_to_wait(
     take_in(engine, delivery())
     read_by(engine, None, facts=None)
     monkeypatch.setenv("EMBEDDED_BROKER_PATH", str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks.cli", "events", "reread"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = typed("events", "reread")
     assert done.returncode == 1
     assert "The broker cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr

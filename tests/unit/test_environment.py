@@ -7,7 +7,7 @@ import pytest
 import celeryconfig
 from receiver.settings import EXAMPLE_KEY
 from receiver.settings import Settings as ReceiverSettings
-from tasks.settings import FlowerSettings
+from tasks.serving_settings import FlowerSettings
 from tasks.settings import Settings as TaskSettings
 from tests.stack import ROOT
 

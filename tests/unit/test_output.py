@@ -1,5 +1,7 @@
 """Tables of commands, in a terminal and through a pipe."""
 
+import sys
+
 import pytest
 
 from tasks.cli.output import print_table
@@ -13,9 +15,8 @@ ROWS = [
 
 
 @pytest.fixture
-def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    # By these rich knows a terminal.
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+def _narrow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001  # what is patched
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True)
     monkeypatch.setenv("COLUMNS", "80")
 
 
@@ -56,3 +57,10 @@ def test_in_a_terminal_that_is_wide_enough_it_is_a_table(capsys: pytest.CaptureF
 def test_a_title_from_outside_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_table("Wallet a\nb", ROWS)
     assert capsys.readouterr().out.splitlines()[0] == "Wallet a\\nb"
+
+
+def test_a_table_as_it_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Items", [{"item": "剣", "values": {"a": 1, "b": 2}}, {"item": "sword", "values": {}}])
+    assert capsys.readouterr().out == (
+        "Items\n\n  item    values\n ────────────────\n  剣      a: 1\n          b: 2\n  sword\n\n"
+    )

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from pydantic import AliasChoices, BaseModel
-from pydantic_settings import BaseSettings
 
 import celeryconfig
 import tasks.errors
+from celeryconfig import Environment
 from receiver.answers import ANSWERS, OF_THE_SERVERS
 from receiver.otlp import COUNTERS
 from receiver.reasons import Reason
@@ -21,7 +21,7 @@ from tasks.payments.plan import Plan, PriceRange
 from tasks.payments.price import FormerPrice, Price
 from tasks.payments.price_list_form import Overpayment, PriceList
 from tasks.payments.states import DecisionStatus, GrantStatus, ResolutionKind
-from tasks.settings import FlowerSettings, MetricsSettings
+from tasks.serving_settings import FlowerSettings, MetricsSettings
 from tasks.store.states import RunState, SetAside
 from tasks.store.views.events import STATES
 from tasks.worker.reliable_task import ReliableTask
@@ -59,7 +59,7 @@ def test_the_variables() -> None:
     assert sorted(table("environment.md")) == sorted([*ALL, "EMBEDDED_BROKER_PATH"])
 
 
-def defaults(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:
+def defaults(settings: type[Environment]) -> Iterator[tuple[str, str]]:
     """Yield the variables that have a default of one word, and the default."""
     for name, field in settings.model_fields.items():
         alias, default = field.validation_alias, field.default

@@ -7,6 +7,7 @@ from alembic import context
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 
+import tasks.store.partial_indexes  # noqa: F401  # a part of the schema
 from tasks.errors import TransientError
 from tasks.settings import Settings
 from tasks.store.database import connect
