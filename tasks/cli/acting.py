@@ -15,7 +15,10 @@ _Command = Callable[..., None]
 def _acting(*, required: bool) -> Callable[[_Command], _Command]:
     def options(command: _Command) -> _Command:
         @click.option(
-            "--as", "who", metavar="NAME", help="Who does it; the user of this machine unless given."
+            "--as",
+            "who",
+            metavar="NAME",
+            help="Your name, kept with the action; this machine's user unless given.",
         )
         # What it was called where it may be left out: scripts say so.
         @click.option("--why", "why", hidden=True)

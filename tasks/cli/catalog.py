@@ -105,7 +105,7 @@ def check(file: Path, *, as_json: bool) -> None:
 @examples("catalog price --item sword --quantity 2 --item shield")
 @catalog.command(cls=CartCommand)
 @cart_options
-@click.option("--coupon", help="What `webhookInfo.coupon` claims.")
+@click.option("--coupon", help="The coupon that `webhookInfo.coupon` names.")
 @click.option("--currency", metavar="CODE", help="Three capital letters; DEFAULT_CURRENCY unless given.")
 @json_option
 @click.pass_context

@@ -52,7 +52,7 @@ def dead_letters() -> None:
 @click.option(
     "--state",
     type=click.Choice([RunState.DEAD.value, RunState.PENDING.value, RunState.DISCARDED.value]),
-    help="Only dead ones, those that are being replayed, or discarded ones; all but the last unless given.",
+    help="Only letters in this state: `pending` ones are being replayed. Dead and pending ones unless given.",
 )
 @limit_option
 @json_option

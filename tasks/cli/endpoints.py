@@ -19,7 +19,7 @@ _COUNTED = ("pending", "waiting", "dead")
 
 @click.group(cls=LazyGroup, elsewhere={"pause": "pausing", "resume": "pausing"})
 def endpoints() -> None:
-    """Read how the merchant's servers and functions fare that are told of changes; pause and resume them."""
+    """Read the state of the servers and functions that are told of changes; pause and resume them."""
 
 
 @examples("endpoints list")

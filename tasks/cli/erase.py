@@ -17,7 +17,9 @@ from tasks.store.erasure import erase as erase_buyer
 @click.command()
 @click.argument("wallet")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--untold", is_flag=True, help="Also where your server is yet to be told: it hears the alias.")
+@click.option(
+    "--untold", is_flag=True, help="Also if your server does not know every change yet: it is told the alias."
+)
 @reason_options
 @json_option
 def erase(wallet: str, *, yes: bool, untold: bool, by: Operator, as_json: bool) -> None:

@@ -28,7 +28,7 @@ _DAYS = 30
 @click.option("--since", type=WHEN, help="Only payments of which an event came at this time (UTC) or later.")
 @click.option("--until", type=WHEN, help="Only payments of which an event came before this time (UTC).")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many."
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many, the newest."
 )
 @json_option
 def find(text: str, *, since: datetime | None, until: datetime | None, limit: int, as_json: bool) -> None:

@@ -85,7 +85,7 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--until", type=WHEN, help="Only those that failed before this time (UTC)."),
         click.option("--since", type=WHEN, help="Only those that failed at this time (UTC) or later."),
-        click.option("--error", help="Only those with this error, as PriceMismatch."),
+        click.option("--error", help="Only those with this error, such as PriceMismatch."),
         click.option("--type", "event_type", help="Only those of this event type."),
     ):
         command = option(command)

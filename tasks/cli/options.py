@@ -31,5 +31,5 @@ WHEN = _When()
 
 json_option: _Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limit_option: _Decorator = click.option(
-    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many."
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, the newest."
 )
