@@ -16,12 +16,6 @@ def kill_own_process() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@app.task(name="tests.chaos.poison.never_return")
-def never_return() -> None:
-    while True:
-        time.sleep(1)
-
-
 @app.task(name="tests.chaos.poison.ignore_time_limit", soft_time_limit=1, time_limit=2)
 def ignore_time_limit() -> None:
     while True:
@@ -31,7 +25,8 @@ def ignore_time_limit() -> None:
             continue
 
 
-POISON = (kill_own_process.name, never_return.name, ignore_time_limit.name)
+# One that never returns and obeys its time limit is taken for one that waits for the database.
+POISON = (kill_own_process.name, ignore_time_limit.name)
 
 if __name__ == "__main__":
     app.send_task(sys.argv[1], queue="fulfilment", confirm_timeout=CONFIRM_TIMEOUT)

@@ -45,7 +45,7 @@ def kill_processes(scene: Scene) -> int:
 
 
 def poison(scene: Scene) -> int:
-    """Send tasks that kill their process, never return or ignore their time limit.
+    """Send tasks that kill their process or ignore their time limit.
 
     Each must become a dead letter in bounded time, and other events must be granted meanwhile.
     """
