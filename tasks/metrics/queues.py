@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from celery import Celery
+from kombu import Queue
 
 from celeryconfig import CONFIRM_TIMEOUT, QUEUES, dead_queue, task_queues
-from tasks.transports.queue_counts import queue_counts
 
 #: Seconds that the broker may be silent.
 _PATIENCE = 5
+#: AMQP's number for a queue that is not there; kombu's own transports write it as a text.
+_NOT_FOUND = "404"
 
 
 class BrokerSilent(Exception):
@@ -44,7 +47,20 @@ def _states(app: Celery) -> Sequence[QueueState]:
         counts_consumers = connection.transport.driver_type != "redis"
         states = []
         for name, queue in zip((*QUEUES, "dead-letters"), (*task_queues, dead_queue), strict=True):
-            messages, consumers = queue_counts(connection, queue)
+            messages, consumers = _ask(connection, queue)
             is_read = counts_consumers and queue is not dead_queue
             states.append(QueueState(name, messages, consumers if is_read else None))
         return states
+
+
+def _ask(connection: Any, queue: Queue) -> tuple[int, int]:
+    # A broker closes the channel that asks for a queue that is not there, so each has its own.
+    with connection.channel() as channel:
+        try:
+            found: Any = queue(channel).queue_declare(passive=True)
+        except connection.channel_errors as error:
+            if str(getattr(error, "reply_code", "")) != _NOT_FOUND:
+                raise
+            # No worker has ever declared it: nothing waits there, and nobody reads it.
+            return 0, 0
+        return found.message_count, found.consumer_count

@@ -111,5 +111,13 @@ def test_without_all_of_the_merchants_modules_no_letter_is_touched(engine: Engin
     assert letters == [("LookupError", 1)]
 
 
+def test_an_environment_that_is_refused_is_no_empty_dead_queue(tmp_path: Path) -> None:
+    nowhere = tmp_path / "broker.sqlite3"
+    refused = {"ENVIRONMENT": "production", "EMBEDDED_BROKER_PATH": str(nowhere)}
+    done = typed("dead-letters", "show", "b123", **refused)
+    assert (done.returncode, "BROKER_URL: without a broker" in done.stderr) == (1, True), done.stderr
+    assert not nowhere.exists()
+
+
 def test_the_page_tells_of_every_code() -> None:
     assert {int(code) for code in re.findall(r"^- `(\d)`:", PAGE.read_text(), re.MULTILINE)} == set(ENDS)
