@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -214,7 +214,7 @@ class Environment(BaseModel):
     sentry_dsn: Annotated[SecretStr, AfterValidator(_check_dsn)] | None = None
 
     def __init__(self, **given: Any) -> None:
-        super().__init__(**(self._written() | given))
+        super().__init__(**(self._written(given) | given))
 
     @field_validator("broker_url")
     @classmethod
@@ -248,12 +248,13 @@ class Environment(BaseModel):
             ) from None
 
     @classmethod
-    def _written(cls) -> dict[str, str]:
-        """Return what the environment says, by the names that fields are read from."""
+    def _written(cls, given: Collection[str]) -> dict[str, str]:
+        """Return what the environment says of fields that are not given, by the names that it uses."""
         # Names of variables are read in any case, the field's own among them.
         environment = {name.upper(): value for name, value in os.environ.items() if value}
         choices = (_names(name, field) for name, field in cls.model_fields.items())
-        first = (next((name for name in names if name.upper() in environment), None) for names in choices)
+        left = (names for names in choices if not any(name in given for name in names))
+        first = (next((name for name in names if name.upper() in environment), None) for names in left)
         return {name: environment[name.upper()] for name in first if name}
 
     @classmethod

@@ -18,16 +18,17 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str] | No
     columns = list(zip(names, *rows, strict=True))
     widths = [max(_width(line) for cell in column for line in cell.split("\n")) for column in columns]
     whole = sum(widths) + len(_GAP) * (len(widths) - 1)
-    if sys.stdout.isatty() and whole + 2 > get_terminal_size().columns:
+    rule = f" {'-' * (whole + 2)}"
+    if sys.stdout.isatty() and len(rule) > get_terminal_size().columns:
         return None
     drawn = (line for row in rows for line in _lines(row, widths))
-    return [*_lines(names, widths), " " + "─" * (whole + 2), *drawn]
+    return [*_lines(names, widths), rule, *drawn]
 
 
 def _lines(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     for parts in zip_longest(*(cell.split("\n") for cell in cells), fillvalue=""):
         padded = (part + " " * (width - _width(part)) for part, width in zip(parts, widths, strict=True))
-        yield f"  {_GAP.join(padded)}".rstrip()
+        yield f"  {_GAP.join(padded)}".rstrip(" ")
 
 
 def _width(text: str) -> int:

@@ -174,6 +174,12 @@ def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) 
     assert "DATABASE_URL" in complaint(TaskSettings)
 
 
+def test_what_is_given_goes_before_what_is_set_under_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COINFLOW_API_KEY", "set")
+    settings = TaskSettings(COINFLOW_VALIDATION_KEY="given")
+    assert [key.get_secret_value() for key in settings.validation_keys] == ["given"]
+
+
 def test_the_first_broker_variable_that_is_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in reversed(celeryconfig.BROKER_VARIABLES):
         url = f"redis://{name.lower().replace('_', '-')}"

@@ -62,5 +62,5 @@ def test_a_title_from_outside_stays_one_line(capsys: pytest.CaptureFixture[str])
 def test_a_table_as_it_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     print_table("Items", [{"item": "剣", "values": {"a": 1, "b": 2}}, {"item": "sword", "values": {}}])
     assert capsys.readouterr().out == (
-        "Items\n\n  item    values\n ────────────────\n  剣      a: 1\n          b: 2\n  sword\n\n"
+        "Items\n\n  item    values\n ----------------\n  剣      a: 1\n          b: 2\n  sword\n\n"
     )
