@@ -67,7 +67,7 @@ flames: .venv/developed ## Draw where receiver and worker spend their time
 chaos: .venv/developed ## Break everything, on servers of its own, and count what was lost; an hour
 	python -m tests.chaos $(CHAOS)
 
-pictures: .venv/developed ## Draw the docs' pictures of Flower anew; needs Chromium
+pictures: .venv/developed ## Draw the docs' pictures anew; needs Chromium and Prometheus
 	python -m tests.pictures
 
 # Whether the reference names every setting, command, metric, answer and event type.

@@ -6,6 +6,7 @@ A machine without a server skips the tests that need it; with `CI` set, they fai
 from tests.services.certificates import Certificates, certificates
 from tests.services.pgbouncer import pgbouncer
 from tests.services.postgres_server import postgres, postgres_database
+from tests.services.prometheus_server import Prometheus, prometheus
 from tests.services.rabbitmq_cluster import RabbitMQCluster, rabbitmq_cluster
 from tests.services.rabbitmq_node import rabbitmq, rabbitmqctl, tls
 from tests.services.rabbitmq_shared import SharedRabbitMQ, VirtualHost
@@ -14,6 +15,7 @@ from tests.services.server import Server, answers, free_port, missing
 
 __all__ = [
     "Certificates",
+    "Prometheus",
     "RabbitMQCluster",
     "Server",
     "SharedRabbitMQ",
@@ -25,6 +27,7 @@ __all__ = [
     "pgbouncer",
     "postgres",
     "postgres_database",
+    "prometheus",
     "rabbitmq",
     "rabbitmq_cluster",
     "rabbitmqctl",

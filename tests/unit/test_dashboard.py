@@ -28,7 +28,7 @@ PANELS = [
     Panel(
         "Since the last event",
         "time() - coinflow_last_event_timestamp_seconds",
-        "",
+        "event",
         "s",
     ),
     Panel("Messages that wait", "coinflow_queue_messages", "{{queue}}"),
@@ -68,7 +68,7 @@ PANELS = [
     ),
     Panel("Endpoints that are not open", 'coinflow_endpoint_state{state!="open"}', "{{endpoint}}: {{state}}"),
     Panel("Endpoints that take nothing", "coinflow_endpoint_silent_seconds", "{{endpoint}}", "s"),
-    Panel("Price list refused", "coinflow_price_list_refused"),
+    Panel("Price list refused", "coinflow_price_list_refused", "refused"),
 ]
 
 
