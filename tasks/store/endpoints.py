@@ -99,8 +99,9 @@ def configure(
         elif there.address != address or there.removed_at:
             save(connection, name, {"address": address, "removed_at": None})
             notification_order.begin_anew(connection, name, now)
-            if there.address != address and not there.paused_by:
-                reset(connection, name, now)
+            if there.address != address:
+                if not there.paused_by:
+                    reset(connection, name, now)
                 notification_order.hasten_all(connection, name, PUT_OFF, now)
 
 

@@ -21,7 +21,7 @@ from tasks.pipeline.routing import ROUTES
 from tasks.settings import Settings
 from tasks.store import endpoints
 from tasks.store.actions import Operator
-from tasks.store.endpoint_operations import pause
+from tasks.store.endpoint_operations import pause, resume
 from tasks.store.endpoints import SILENCE
 from tasks.store.schema import endpoints as rows
 from tasks.store.schema import notifications, sweeps
@@ -154,6 +154,19 @@ def test_what_has_failed_at_the_former_address_is_tried_at_the_new_one_at_once(
     happen(engine, "pay")
     tell(engine, "shop", outcome)
     configure(engine, shop="https://new.example")
+    assert [each.version for each, _ in begin(engine, "https://new.example").claimed] == [1]
+
+
+def test_what_the_former_address_refused_is_tried_at_once_when_a_person_resumes(engine: Engine) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    tell(engine, "shop", REFUSED)
+    with engine.begin() as connection:
+        pause(connection, Operator("ada"), "shop")
+    configure(engine, shop="https://new.example")
+    assert begin(engine, "https://new.example").claimed == []
+    with engine.begin() as connection:
+        resume(connection, Operator("ada"), "shop")
     assert [each.version for each, _ in begin(engine, "https://new.example").claimed] == [1]
 
 
