@@ -97,12 +97,13 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
     wallet_ids = connection.scalars(known).all()
     meant = or_(events.c.buyer == key, events.c.payment_id.in_(payments_of_wallet(name)))
     rows = connection.execute(_EVENTS.where(meant)).all()
-    # Last, for each statement sees what has come before it. What comes later is no part of it.
+    _check_runs(connection, [row.id for row in rows])
+    # Last, for each statement sees what has come before it: what fulfilment was through with just now, too.
+    # What comes later is no part of it.
     if _scope(connection, name) != scope:
         raise NotErasable("A purchase of the buyer has come meanwhile. Try again.")
     if not rows:
         raise NotErasable("Nothing is stored under this name. `coinflowctl find` knows similar ones.")
-    _check_runs(connection, [row.id for row in rows])
     if not untold:
         _check_told(connection, scope.payment_ids)
     told_by = _told_by(connection)

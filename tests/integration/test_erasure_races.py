@@ -17,6 +17,9 @@ from tests.integration.races import beside, interrupted, on_postgres, wait_for_a
 
 ADA = Operator("ada", "asked for")
 MINE = ["mine"]
+#: An erasure that is refused, and a fulfilment, take more statements.
+MOMENTS = 6
+Buy = Callable[[Connection], None]
 
 
 def of(buyer: str, payment_id: str, merchant: str = "mine") -> Delivery:
@@ -26,6 +29,20 @@ def of(buyer: str, payment_id: str, merchant: str = "mine") -> Delivery:
 def buy(connection: Connection, came: Delivery) -> None:
     """Take a purchase in and fulfil it in one transaction, as intake does."""
     fulfil(connection, store(connection, [came], MINE).payment_ids, "USD")
+
+
+def at_once(_engine: Engine, came: Delivery) -> Buy:
+    return lambda connection: buy(connection, came)
+
+
+def stored_before(engine: Engine, came: Delivery) -> Buy:
+    """Store a purchase, which fulfilment's task is yet to fulfil."""
+    payment_ids = take_in(engine, came, merchant_ids=MINE)
+
+    def fulfil_it(connection: Connection) -> None:
+        fulfil(connection, payment_ids, "USD")
+
+    return fulfil_it
 
 
 def forget(engine: Engine, buyer: str) -> bool:
@@ -84,6 +101,7 @@ def address(number: int) -> str:
 
 
 Before = Callable[[Engine, str], str]
+come = pytest.mark.parametrize("come", [at_once, stored_before])
 known_by = pytest.mark.parametrize("known", [nothing, a_purchase, the_same_payment, another_spelling])
 
 
@@ -102,15 +120,19 @@ def assert_right(engine: Engine, buyer: str, payment_id: str, *, is_erased: bool
 
 
 @on_postgres
+@come
 @known_by
-def test_a_purchase_comes_whole_at_any_moment_of_an_erasure(engine: Engine, known: Before) -> None:
+def test_a_purchase_comes_whole_at_any_moment_of_an_erasure(
+    engine: Engine, known: Before, come: Callable[[Engine, Delivery], Buy]
+) -> None:
     for number in count():
         buyer = address(number)
         payment_id = known(engine, buyer)
+        bought_by = come(engine, of(buyer, payment_id))
 
-        def purchase(buyer: str = buyer, payment_id: str = payment_id) -> None:
+        def purchase(bought_by: Buy = bought_by) -> None:
             with engine.begin() as connection:
-                buy(connection, of(buyer, payment_id))
+                bought_by(connection)
 
         is_erased = True
         with engine.connect() as connection, interrupted(engine, connection, number, purchase) as bought:
@@ -124,26 +146,30 @@ def test_a_purchase_comes_whole_at_any_moment_of_an_erasure(engine: Engine, know
             break
         bought[0].result()
         assert_right(engine, buyer, payment_id, is_erased=is_erased)
-    assert number > 10
+    assert number > MOMENTS
 
 
 @on_postgres
+@come
 @known_by
-def test_an_erasure_comes_whole_at_any_moment_of_a_purchase(engine: Engine, known: Before) -> None:
+def test_an_erasure_comes_whole_at_any_moment_of_a_purchase(
+    engine: Engine, known: Before, come: Callable[[Engine, Delivery], Buy]
+) -> None:
     for number in count():
         buyer = address(number)
         payment_id = known(engine, buyer)
+        bought_by = come(engine, of(buyer, payment_id))
 
         def forget_it(buyer: str = buyer) -> bool:
             return forget(engine, buyer)
 
         with engine.connect() as connection, interrupted(engine, connection, number, forget_it) as forgot:
-            buy(connection, of(buyer, payment_id))
+            bought_by(connection)
             connection.commit()
         if not forgot:
             break
         assert_right(engine, buyer, payment_id, is_erased=forgot[0].result())
-    assert number > 10
+    assert number > MOMENTS
 
 
 @on_postgres
