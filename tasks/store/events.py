@@ -60,6 +60,8 @@ _DOUBTFUL = (
     )
     .order_by(events.c.id)
     .limit(bindparam("limit"))
+    # Against whoever lets go of a body, or of a buyer, before what was read of it is written.
+    .with_for_update(key_share=True)
 )
 
 
@@ -214,7 +216,10 @@ def told_by(arrival: Arrival, event_id: int) -> Told | None:
 
 
 def doubtful(connection: Connection, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return events after `after` that are set aside, or whose facts another version has extracted."""
+    """Return events after `after` that are set aside, or whose facts another version has extracted.
+
+    They keep what they are until the transaction ends.
+    """
     return connection.execute(_DOUBTFUL, {"after": after, "limit": limit}).all()
 
 

@@ -38,24 +38,25 @@ def wait_for_a_lock(engine: Engine, holder: Connection, *others: Future[Any]) ->
 
 @contextmanager
 def interrupted(
-    engine: Engine, connection: Connection, at: int, step: Callable[[], Any]
+    engine: Engine, held: Connection | Engine, at: int, step: Callable[[], Any]
 ) -> Iterator[Sequence[Future[Any]]]:
     """Let another thread take a step before a connection's statement of this number, counted from 0.
 
     The statement is executed once the step is done, or waits for the connection's transaction. What became of
-    the step is there after the block, and nothing where there was no such statement.
+    the step is there after the block, and nothing where there was no such statement. Instead of a connection
+    it may be an engine of its own, of `engine.execution_options()`.
     """
     numbers = count()
     taken: list[Future[Any]] = []
     with ThreadPoolExecutor(1) as pool:
 
-        def go_before(*_details: Any) -> None:
+        def go_before(connection: Connection, *_details: Any) -> None:
             if next(numbers) == at:
                 taken.append(pool.submit(step))
                 wait_for_a_lock(engine, connection, *taken)
 
-        listen(connection, "before_cursor_execute", go_before)
+        listen(held, "before_cursor_execute", go_before)
         try:
             yield taken
         finally:
-            remove(connection, "before_cursor_execute", go_before)
+            remove(held, "before_cursor_execute", go_before)

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,12 @@ from tasks.notifications.outcome import Outcome, OutcomeKind
 from tasks.notifications.turn import Ended
 from tasks.payments.facts import VERSION
 from tasks.pipeline.recovery import prune_old
-from tasks.pipeline.rereading import reread
 from tasks.store import retention
-from tasks.store.actions import Operator
 from tasks.store.price_lists import accept
-from tasks.store.schema import events, handler_runs, notifications
+from tasks.store.schema import events, notifications
 from tests.integration import messages
 from tests.integration.commands import ctl, read
 from tests.integration.pipeline import count, delivery, run, states, take_in
-from tests.integration.races import interrupted, on_postgres
 from tests.integration.telling import DONE, listen, tell, turn
 
 OPENED = "Card Payment Chargeback Opened"
@@ -140,35 +136,6 @@ def test_sweeps_prune_once_an_hour_where_it_is_asked_for(engine: Engine, app: Ap
     come(engine, "another")
     prune_old(engine, timedelta(days=400))
     assert bodies(engine) == [False, True, True]
-
-
-@on_postgres
-def test_what_is_to_be_taken_in_at_this_moment_keeps_its_body(engine: Engine) -> None:
-    for number in count_from():
-        come_from_elsewhere(engine, f"pay-{number}")
-
-        def take_in_again() -> None:
-            list(reread(engine, Operator("ada"), ["mine"]))
-
-        with (
-            engine.connect() as connection,
-            interrupted(engine, connection, number, take_in_again) as reread_by_then,
-        ):
-            retention.prune(connection, datetime.now(UTC), None)
-            connection.commit()
-        with engine.connect() as connection:
-            waiting = select(events.c.body).join(handler_runs).where(handler_runs.c.state == "pending")
-            assert "" not in set(connection.scalars(waiting))
-        if not reread_by_then:
-            break
-        reread_by_then[0].result()
-    assert number > 1
-
-
-def come_from_elsewhere(engine: Engine, payment_id: str) -> None:
-    """Leave an event as a worker that was told another merchant's id has left it."""
-    came = delivery(payment_id, data__merchantId="mine") | {"received_at": OLD}
-    take_in(engine, came, merchant_ids=["misspelt"])
 
 
 # ---------------------------------------------------------------- export and erasure
