@@ -75,6 +75,7 @@ class _Scope(NamedTuple):
     payment_ids: AbstractSet[str]
     #: Those that something has decided, or of which a person once said that the buyer gets it.
     decided: AbstractSet[str]
+    #: Those that have come since the subscriptions were renamed.
     subscriptions: int
 
 
@@ -100,7 +101,7 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
     _check_runs(connection, [row.id for row in rows])
     # Last, for each statement sees what has come before it: what fulfilment was through with just now, too.
     # What comes later is no part of it.
-    if _scope(connection, name) != scope:
+    if scope.subscriptions or _scope(connection, name) != scope:
         raise NotErasable("A purchase of the buyer has come meanwhile. Try again.")
     if not rows:
         raise NotErasable("Nothing is stored under this name. `coinflowctl find` knows similar ones.")

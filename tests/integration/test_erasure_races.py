@@ -11,7 +11,7 @@ from tasks.pipeline.intake import store
 from tasks.store.actions import Operator
 from tasks.store.erasure import NotErasable, erase
 from tasks.store.fulfilment import fulfil
-from tasks.store.schema import events, grants, ledger_entries, payments, wallets
+from tasks.store.schema import events, grants, ledger_entries, payments, subscriptions, wallets
 from tests.integration.pipeline import delivery, run, take_in
 from tests.integration.races import beside, interrupted, on_postgres, wait_for_a_lock
 
@@ -169,6 +169,31 @@ def test_an_erasure_comes_whole_at_any_moment_of_a_purchase(
         if not forgot:
             break
         assert_right(engine, buyer, payment_id, is_erased=forgot[0].result())
+    assert number > MOMENTS
+
+
+@on_postgres
+def test_a_subscription_comes_whole_at_any_moment_of_an_erasure(engine: Engine) -> None:
+    for number in count():
+        buyer = address(number)
+        a_purchase(engine, buyer)
+
+        def subscribe(buyer: str = buyer) -> None:
+            subscription = {"data__subscriptionId": f"of {buyer}", "data__customerId": buyer}
+            take_in(engine, delivery(event_type="Subscription Created", **subscription))
+
+        with engine.connect() as connection, interrupted(engine, connection, number, subscribe) as subscribed:
+            try:
+                erase(connection, ADA, buyer)
+                connection.commit()
+            except NotErasable:
+                connection.rollback()
+        if not subscribed:
+            break
+        subscribed[0].result()
+        with engine.connect() as connection:
+            query = select(subscriptions.c.wallet, events.c.buyer).join(events)
+            assert all(row.wallet.lower() == row.buyer for row in connection.execute(query))
     assert number > MOMENTS
 
 
