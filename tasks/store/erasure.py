@@ -73,7 +73,8 @@ class _Scope(NamedTuple):
     """What names a buyer."""
 
     payment_ids: AbstractSet[str]
-    #: Those that something has decided, or of which a person once said that the buyer gets it.
+    #: Those that something has decided, or of which a person once said that the buyer gets it, or which the
+    #: buyer once had something of.
     decided: AbstractSet[str]
     #: Those that have come since the subscriptions were renamed.
     subscriptions: int
@@ -96,8 +97,17 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
     locking.lock(connection, scope.decided, datetime.now(UTC))
     known = select(wallets.c.id).where(wallets.c.key == key).order_by(wallets.c.id).with_for_update()
     wallet_ids = connection.scalars(known).all()
-    meant = or_(events.c.buyer == key, events.c.payment_id.in_(payments_of_wallet(name)))
-    rows = connection.execute(_EVENTS.where(meant)).all()
+    of_others = scope.decided - scope.payment_ids
+    meant = or_(
+        events.c.buyer == key,
+        events.c.payment_id.in_(payments_of_wallet(name)),
+        among(events.c.payment_id, "of_others"),
+    )
+    rows = [
+        row
+        for row in connection.execute(_EVENTS.where(meant), {"of_others": sorted(of_others)})
+        if row.payment_id not in of_others or _names(_facts(row), key)
+    ]
     _check_runs(connection, [row.id for row in rows])
     # Last, for each statement sees what has come before it: what fulfilment was through with just now, too.
     # What comes later is no part of it.
@@ -106,7 +116,7 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
     if not rows:
         raise NotErasable("Nothing is stored under this name. `coinflowctl find` knows similar ones.")
     if not untold:
-        _check_told(connection, scope.payment_ids)
+        _check_told(connection, scope.decided)
     told_by = _told_by(connection)
     connection.execute(
         _FORGET,
@@ -123,7 +133,7 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
         of_these = among(payment_id, "decided")
         _rename_in(connection, column, name, alias, of_these, decided=sorted(scope.decided))
     _rename_wallets(connection, wallet_ids, name, alias)
-    forget(connection, scope.payment_ids)
+    forget(connection, scope.decided)
     counts = {"payments": len(scope.payment_ids), "events": len(rows)}
     record(connection, by, ActionKind.ERASE, Change(subject=alias, after=counts))
     return counts
@@ -134,6 +144,12 @@ def _scope(connection: Connection, name: str) -> _Scope:
     said = [
         select(each.c.payment_id).where(is_wallet(each.c.wallet, name)) for each in (resolutions, matches)
     ]
+    of_buyer = select(wallets.c.id).where(wallets.c.key == wallet_key(name))
+    # It reads the whole ledger, as to rename in it does: an index would cost every grant.
+    moved = select(ledger_entries.c.payment_id).where(
+        or_(ledger_entries.c.wallet_id.in_(of_buyer), is_wallet(ledger_entries.c.wallet, name))
+    )
+    had = connection.scalars(moved.distinct()).all()
     # To hold what nothing has decided, such as what is foreign, would make a payment of it.
     decided = select(payments.c.id).where(
         or_(among(payments.c.id, "payment_ids"), payments.c.id.in_(union(*said)))
@@ -141,7 +157,7 @@ def _scope(connection: Connection, name: str) -> _Scope:
     subscribed = select(func.count()).where(is_wallet(subscriptions.c.wallet, name))
     return _Scope(
         payment_ids,
-        frozenset(connection.scalars(decided, {"payment_ids": sorted(payment_ids)})),
+        frozenset(connection.scalars(decided, {"payment_ids": sorted({*payment_ids, *had})})),
         connection.scalar(subscribed) or 0,
     )
 
@@ -179,6 +195,10 @@ def _facts(row: Row[*tuple[Any, ...]]) -> Facts | None:
     if row.facts_version == VERSION or not row.body:
         return Facts.model_validate_json(row.facts) if row.facts else None
     return read_anew(row)
+
+
+def _names(facts: Facts | None, key: str) -> bool:
+    return facts is not None and facts != _forgotten(facts, key, "", facts.info)
 
 
 def _forgotten(facts: Facts | None, key: str, alias: str, told_by: Collection[str]) -> Facts | None:

@@ -255,6 +255,32 @@ def test_what_a_server_said_of_a_buyer_goes_with_the_buyer(
     assert "the server failed" in read("endpoints", "list")[0]["last_error"]
 
 
+@pytest.mark.parametrize("way", ["a person's word", "an earlier event"])
+def test_what_a_server_said_of_who_had_an_item_once_goes_too(engine: Engine, way: str) -> None:
+    listen(engine, "shop")
+    come(engine, "of bob", data__customerId="bob", data__rawCustomerId="bob")
+    tell(engine, "shop")
+    if way == "a person's word":
+        come(engine)
+        for wallet in ("bob", "ann"):
+            read("payments", "resolve", "pay", "--wallet", wallet, "--reason", "by phone")
+    else:
+        with engine.begin() as connection:
+            accept(connection, "items.sword = { price.cents = 500, recipient = true }", "a release")
+        for created, recipient in (("2026-09-01T10:00:00Z", "bob"), ("2026-09-01T09:00:00Z", "ann")):
+            gift = {"item": "sword", "recipient": recipient}
+            come(engine, created=created, data__webhookInfo=gift)
+    assert [each["wallet"] for each in read("payments", "show", "pay")["grants"]] == ["ann"]
+    tell(engine, "shop", Outcome(OutcomeKind.TRANSIENT, 500, "the server failed: no place for bob"))
+    refused = ctl("erase", "bob", "--yes", "--reason", "asked for")
+    assert (refused.exit_code, "would tell an alias" in refused.output) == (1, True)
+    read("erase", "bob", "--yes", "--untold", "--reason", "asked for")
+    left = everything(engine).replace("of bob", "")
+    assert "bob" not in left
+    # What names others alone is theirs.
+    assert bodies(engine)[-1]
+
+
 def test_what_a_server_says_of_a_buyer_who_was_erased_meanwhile_is_not_kept(engine: Engine) -> None:
     listen(engine, "shop")
     come(engine, "pay")
