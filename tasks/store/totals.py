@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, bindparam, func, select, text, update
@@ -30,6 +31,9 @@ from tasks.store.schema import (
 BATCH = 20_000
 #: Rows that may be counted anew each time somebody asks.
 MOST_BEHIND = 1_000_000
+#: What the former release relies on, which does not ask for `_UNNUMBERED`: where it works beside this one, a
+#: mark may be its own. It goes with a later release.
+SETTLED_AFTER = timedelta(seconds=10)
 #: Seconds of counting before somebody who asks is told to come again.
 _PATIENCE = 3.0
 
@@ -50,6 +54,7 @@ class _Source:
 class _Mark(NamedTuple):
     counted_id: int
     settling_id: int
+    settling_since: datetime
     settling_transaction: int
 
 
@@ -59,7 +64,9 @@ _SOURCES = (
     _Source(notifications, counting.queued),
 )
 _M = total_marks.c
-_MARK = select(_M.counted_id, _M.settling_id, _M.settling_transaction).where(_M.source == bindparam("of"))
+_MARK = select(_M.counted_id, _M.settling_id, _M.settling_since, _M.settling_transaction).where(
+    _M.source == bindparam("of")
+)
 _SAVE = update(total_marks).where(_M.source == bindparam("of"))
 _A = dead_letter_attempts.c
 _UNCOUNTED = (
@@ -153,17 +160,19 @@ def _settled(connection: Connection, source: _Source, mark: _Mark) -> int:
     # In this order: whoever has a row up to the newest is through by now, or writes to the table.
     is_certain = not connection.execute(_UNNUMBERED, {"of": source.table.name}).scalar_one()
     oldest_open, following = connection.execute(_SNAPSHOT).one()
-    # A server of its own, after a restore, says nothing of what was noted.
-    is_void = following < mark.settling_transaction
+    now = clock(connection)
+    # A clock that was put back, or a server of its own after a restore, says nothing of what was noted.
+    is_void = now < mark.settling_since or following < mark.settling_transaction
     if is_certain and (mark.counted_id >= mark.settling_id or is_void):
         noted = {
             "settling_id": newest,
-            "settling_since": clock(connection),
+            "settling_since": now,
             "settling_transaction": following,
         }
         connection.execute(_SAVE.values(noted), {"of": source.table.name})
         return mark.counted_id
-    is_settled = oldest_open >= mark.settling_transaction and not is_void
+    is_old = now - mark.settling_since >= SETTLED_AFTER
+    is_settled = is_old and oldest_open >= mark.settling_transaction and not is_void
     return mark.settling_id if is_settled else mark.counted_id
 
 

@@ -44,6 +44,12 @@ def ask(app: Application, engine: Engine, tmp_path: Path) -> Ask:
     return lambda: Scrape(generate_latest(coinflow).decode())
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rows settle as soon as the transactions before them have ended."""
+    monkeypatch.setattr(totals, "SETTLED_AFTER", timedelta(0))
+
+
 def sell(engine: Engine, *payment_ids: str, **changes: Any) -> None:
     take_in(engine, *(delivery(payment_id, **changes) for payment_id in payment_ids))
     run(engine, payment_ids)
@@ -86,6 +92,7 @@ def test_what_came_what_was_granted_and_what_was_refused_is_counted(engine: Engi
     assert found.all("dead_letters", "handler", "error", "state") == {(*MISMATCH, "dead"): 1}
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_total_is_the_same_before_and_after_it_is_settled(engine: Engine, ask: Ask) -> None:
     def told() -> list[Any]:
         found = ask()
@@ -101,6 +108,7 @@ def test_a_total_is_the_same_before_and_after_it_is_settled(engine: Engine, ask:
         assert first[2] == number + 1
 
 
+@pytest.mark.usefixtures("at_once")
 def test_however_many_ask_each_row_is_counted_once(
     engine: Engine, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +126,7 @@ def test_however_many_ask_each_row_is_counted_once(
 
 
 @on_postgres
+@pytest.mark.usefixtures("at_once")
 def test_what_is_committed_late_is_counted_too(engine: Engine, ask: Ask) -> None:
     with engine.connect() as late:
         insert_event(late, "late")
@@ -131,6 +140,7 @@ def test_what_is_committed_late_is_counted_too(engine: Engine, ask: Ask) -> None
 
 
 @on_postgres
+@pytest.mark.usefixtures("at_once")
 def test_what_had_its_number_while_it_waited_for_a_key_is_counted_too(engine: Engine, ask: Ask) -> None:
     with engine.connect() as first, engine.connect() as second:
         insert_event(first, "waited-for")
@@ -148,6 +158,41 @@ def test_what_had_its_number_while_it_waited_for_a_key_is_counted_too(engine: En
     assert ask().all("events_received_total", "event_type") == {"Settled": 2}
 
 
+@on_postgres
+def test_a_mark_of_the_former_release_settles_no_earlier_than_there(engine: Engine, ask: Ask) -> None:
+    with engine.connect() as first, engine.connect() as second:
+        insert_event(first, "waited-for")
+        with beside(lambda: insert_event(second, "waited-for")) as waiting:
+            wait_for_a_lock(engine, first)
+            with engine.begin() as third:
+                insert_event(third, "another")
+            note_as_the_former(engine)
+            first.rollback()
+            waiting.result()
+        for _ in range(2):
+            assert ask().all("events_received_total", "event_type") == {"Settled": 1}
+        second.commit()
+    assert ask().all("events_received_total", "event_type") == {"Settled": 2}
+    with engine.begin() as connection:
+        since = datetime.now(UTC) - totals.SETTLED_AFTER
+        connection.execute(update(total_marks).values(settling_since=since))
+    settle(engine)
+
+
+def note_as_the_former(engine: Engine) -> None:
+    """Note how far rows have come, whoever writes."""
+    following = "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"
+    with engine.begin() as connection:
+        noted = {
+            "source": events.name,
+            "counted_id": 0,
+            "settling_id": connection.scalar(select(func.max(events.c.id))),
+            "settling_since": datetime.now(UTC),
+            "settling_transaction": connection.exec_driver_sql(following).scalar_one(),
+        }
+        connection.execute(total_marks.insert(), noted)
+
+
 def insert_event(connection: Connection, key: str) -> None:
     received_at = datetime.now(UTC)
     row = {"event_type": "Settled", "created": "", "received_at": received_at, "body": "{}", "key": key}
@@ -155,10 +200,15 @@ def insert_event(connection: Connection, key: str) -> None:
 
 
 @on_postgres
-def test_after_a_restore_on_another_server_totals_go_on(engine: Engine, ask: Ask) -> None:
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    "ahead", [{"settling_transaction": 2**60}, {"settling_since": datetime.now(UTC) + timedelta(days=1)}]
+)
+def test_after_a_restore_on_another_server_totals_go_on(
+    engine: Engine, ask: Ask, ahead: dict[str, Any]
+) -> None:
     sell(engine, "one")
     ask()
-    ahead = {"settling_transaction": 2**60, "settling_since": datetime.now(UTC) + timedelta(days=1)}
     with engine.begin() as connection:
         connection.execute(update(total_marks).values(ahead))
     sell(engine, "two")
@@ -166,6 +216,7 @@ def test_after_a_restore_on_another_server_totals_go_on(engine: Engine, ask: Ask
     assert ask().get("grants_total") == 2
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_total_never_falls_when_rows_go(engine: Engine, ask: Ask) -> None:
     take_in(engine, delivery("kept"), delivery("gone", event_type="Some Future Event"))
     sell(engine, "cheap", data__subtotal__cents=1)
@@ -348,6 +399,7 @@ def test_what_is_finished_costs_nothing(engine: Engine, query: str, index: str) 
     assert re.search(rf"(Scan using|Scan Backward using|Scan on|INDEX) {index}\b", steps), steps
 
 
+@pytest.mark.usefixtures("at_once")
 def test_who_asks_before_enough_is_counted_gets_an_error_and_later_everything(
     engine: Engine, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
