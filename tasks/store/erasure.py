@@ -24,10 +24,9 @@ from sqlalchemy import (
     update,
 )
 
-from tasks.coinflow.spellings import without_merchant
 from tasks.errors import PriceListUnusable
 from tasks.payments.facts import VERSION, Facts
-from tasks.payments.named import Named
+from tasks.payments.forgetting import forgotten, names
 from tasks.payments.wallet import wallet_key
 from tasks.store import locking
 from tasks.store.actions import Change, Operator, record
@@ -106,7 +105,7 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
     rows = [
         row
         for row in connection.execute(_EVENTS.where(meant), {"of_others": sorted(of_others)})
-        if row.payment_id not in of_others or _names(_facts(row), key)
+        if row.payment_id not in of_others or names(_facts(row), key)
     ]
     _check_runs(connection, [row.id for row in rows])
     # Last, for each statement sees what has come before it: what fulfilment was through with just now, too.
@@ -124,7 +123,7 @@ def erase(connection: Connection, by: Operator, name: str, *, untold: bool = Fal
             {
                 "number": row.id,
                 "named": alias if row.buyer == key else row.buyer,
-                "said": facts_text(_forgotten(_facts(row), key, alias, told_by)),
+                "said": facts_text(forgotten(_facts(row), key, alias, told_by)),
             }
             for row in rows
         ],
@@ -195,31 +194,6 @@ def _facts(row: Row[*tuple[Any, ...]]) -> Facts | None:
     if row.facts_version == VERSION or not row.body:
         return Facts.model_validate_json(row.facts) if row.facts else None
     return read_anew(row)
-
-
-def _names(facts: Facts | None, key: str) -> bool:
-    return facts is not None and facts != _forgotten(facts, key, "", facts.info)
-
-
-def _forgotten(facts: Facts | None, key: str, alias: str, told_by: Collection[str]) -> Facts | None:
-    """Return facts that name the alias, and of `webhookInfo` what the rules read alone."""
-    if facts is None:
-        return None
-
-    def renamed(name: str | None) -> str | None:
-        return alias if name and wallet_key(without_merchant(name)) == key else name
-
-    def without(named: Named | None) -> Named | None:
-        return named and named.model_copy(update={"recipient": renamed(named.recipient)})
-
-    return facts.model_copy(
-        update={
-            "customer": renamed(facts.customer),
-            "named": without(facts.named),
-            "cycle": facts.cycle and facts.cycle.model_copy(update={"named": without(facts.cycle.named)}),
-            "info": {name: renamed(value) for name, value in facts.info.items() if name in told_by},
-        }
-    )
 
 
 def _rename_in(
