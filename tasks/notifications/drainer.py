@@ -36,6 +36,7 @@ _LOOK = 0.5
 #: Seconds between two tries of a turn while the database is away, and for how long what has ended is kept.
 _RETRY = 1.0
 _KEPT = 20.0
+_RESTART = "This process tells another address than those that started later: restart `notify`."
 
 
 class Drainer:
@@ -60,6 +61,7 @@ class Drainer:
         self._rung = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._until = 0.0
+        self._is_former = False
         #: Lets another drainer go on, once this one begins nothing more.
         self.hand_over: Callable[[], None] = lambda: None
         #: Whether the bell has rung since its last turn began.
@@ -133,6 +135,9 @@ class Drainer:
                 await asyncio.sleep(_RETRY)
             else:
                 log(self._endpoint, turn)
+                if turn.is_former and not self._is_former:
+                    _log.warning("endpoint.former_address", endpoint=self._endpoint, next_step=_RESTART)
+                self._is_former = turn.is_former
                 return turn
 
     def _turn(self, ended: list[Ended], most: int) -> Turn:

@@ -22,7 +22,6 @@ _log = structlog.get_logger(__name__)
 
 #: Seconds beyond the longest try for which a claim holds: for the turns before and after it.
 SLACK = 20.0
-_RESTART = "This process tells another address than those that started later: restart `notify`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,10 @@ class Turn:
 def take_turn(
     connection: Connection, endpoint: str, ended: Collection[Ended], most: int, terms: Terms
 ) -> Turn:
-    """Note how tries at an endpoint have ended, and claim up to `most` others."""
+    """Note how tries at an endpoint have ended, and claim up to `most` others.
+
+    A process that tells a former address leaves all that was not told to those that tell the present one.
+    """
     row = endpoints.hold(connection, endpoint)
     now = clock(connection)
     is_former = row is not None and row["address"] != terms.address
@@ -71,9 +73,10 @@ def take_turn(
     notifications.end(connection, endings, now)
     if row is None or row.removed_at:
         return Turn((), None, endings, None)
+    if is_former:
+        return Turn((), None, endings, None, is_former=True)
     health = before = _health(row)
-    # What a former address says is not what the present one would.
-    for each in () if is_former else ended:
+    for each in ended:
         health = health.after(each.outcome, each.claimed.payment_id, now, terms.concurrency)
     if health != before:
         endpoints.save(connection, endpoint, asdict(health))
@@ -89,7 +92,6 @@ def take_turn(
         _wait(connection, endpoint, health, now),
         endings,
         health if health.state is not before.state else None,
-        is_former=is_former,
     )
 
 
@@ -113,9 +115,12 @@ def _ending(ended: Ended, now: datetime, terms: Terms, *, is_former: bool) -> En
     state, due_at = NotificationState.PENDING, None
     if outcome.kind is OutcomeKind.DONE:
         state = NotificationState.DONE
+    elif is_former:
+        # What a former address says is not what the present one would.
+        due_at = now
     elif outcome.kind is OutcomeKind.PERMANENT or is_over(claimed.first_tried_at, now, terms.give_up_days):
         state = NotificationState.DEAD
-    elif outcome.kind is OutcomeKind.GONE and not is_former:
+    elif outcome.kind is OutcomeKind.GONE:
         due_at = now
     else:
         due_at = now + next_try(claimed.attempt, random.random(), asked=outcome.retry_after)  # noqa: S311  # jitter
@@ -145,8 +150,6 @@ def log(endpoint: str, turn: Turn) -> None:
     """Say what a turn has noted, once it is committed."""
     for ending in turn.endings:
         _log_ending(endpoint, ending)
-    if turn.is_former and turn.endings:
-        _log.warning("endpoint.former_address", endpoint=endpoint, next_step=_RESTART)
     if turn.health is None:
         return
     about = {"endpoint": endpoint, "reason": own_words(turn.health.last_error)}

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection, Engine, delete, select, text, update
 
 from tasks.celery import Application, Collaborators, create_app
-from tasks.notifications.outcome import Outcome
+from tasks.notifications.outcome import Outcome, OutcomeKind
 from tasks.notifications.turn import Ended, Turn
 from tasks.payments.change import GrantChange
 from tasks.pipeline.announcing import announce, mend
@@ -205,11 +205,31 @@ def test_what_a_former_address_says_is_not_held_against_the_new_one(engine: Engi
     configure(engine, shop="https://new.example")
     former = begin(engine, "https://shop.example", *ended)
     assert (state(engine, "shop"), former.health, former.is_former) == (OPEN, None, True)
-    # It does not ask again at once whoever has said that it wants nothing.
-    assert former.claimed == []
     with engine.connect() as connection:
         (row,) = connection.execute(select(rows))
     assert (row.failures, row.last_failure_at) == (0, None)
+
+
+def test_a_process_of_a_former_address_leaves_everything_to_those_of_the_new_one(engine: Engine) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    configure(engine, shop="https://new.example")
+    former = begin(engine, "https://shop.example")
+    assert (former.claimed, former.wait, former.is_former) == ((), None, True)
+    assert [each.version for each, _ in begin(engine, "https://new.example").claimed] == [1]
+
+
+@pytest.mark.parametrize("outcome", [AWAY, REFUSED, GONE, Outcome(OutcomeKind.PERMANENT, reason="No.")])
+def test_what_ends_badly_at_a_former_address_is_tried_at_the_new_one_at_once(
+    engine: Engine, outcome: Outcome
+) -> None:
+    listen(engine, "shop")
+    happen(engine, "pay")
+    ((claimed, _),) = begin(engine, "https://shop.example").claimed
+    configure(engine, shop="https://new.example")
+    turn(engine, "shop", Ended(claimed, outcome), address="https://shop.example", give_up_days=0)
+    assert states(engine) == ["pending"]
+    assert [each.version for each, _ in begin(engine, "https://new.example").claimed] == [1]
 
 
 def test_a_former_address_that_answers_does_not_open_the_new_one(engine: Engine) -> None:

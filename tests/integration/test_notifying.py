@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import Engine, select, update
 
 from tasks.celery import Application
@@ -172,6 +173,25 @@ def test_the_next_change_comes_while_one_is_told(engine: Engine, shop: Shop) -> 
     happen(engine, "a", "Settled")
     drain(engine, shop)
     assert shop.told == [("a", 1), ("a", 2)]
+
+
+def test_a_process_of_a_former_address_says_so_once_and_tells_nothing(engine: Engine, shop: Shop) -> None:
+    happen(engine, "a", "Settled")
+    stop = threading.Event()
+    former = replace(TERMS, address="https://former.example")
+    drainer = Drainer("shop", FunctionTeller(shop.hear, 20), engine, former, stop.is_set)
+    with structlog.testing.capture_logs() as said, ThreadPoolExecutor() as threads:
+        draining = threads.submit(lambda: asyncio.run(drainer.drain()))
+        wait_until(lambda: said, what="it says so")
+        drainer.ring()
+        wait_until(lambda: not drainer.is_rung, what="it looks again")
+        stop.set()
+        draining.result()
+    assert [line["event"] for line in said] == ["endpoint.former_address"]
+    # Nor does it ring for itself.
+    assert (shop.told, drainer.due_at) == ([], None)
+    drain(engine, shop)
+    assert shop.told == [("a", 1)]
 
 
 def test_a_claim_that_nobody_ends_lapses(engine: Engine, shop: Shop) -> None:
