@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Annotated
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from celeryconfig import split_commas
+from tasks.endpoint_address import shown
 
 #: How this machine names itself.
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -93,10 +93,8 @@ class HttpEndpoint(BaseModel):
 
     @property
     def address(self) -> str:
-        """The URL as it is shown: a mark, by which others differ, stands for a query, which may be secret."""
-        url = self.url.get_secret_value()
-        shown = urlsplit(url)._replace(query="").geturl()
-        return f"{shown}?#{hashlib.sha256(url.encode()).hexdigest()[:8]}" if urlsplit(url).query else shown
+        """The URL as it is kept and shown."""
+        return shown(self.url.get_secret_value())
 
 
 def written_in(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:

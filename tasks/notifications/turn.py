@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import Connection, RowMapping
 
+from tasks.endpoint_address import is_same
 from tasks.notifications.health import Health
 from tasks.notifications.outcome import Outcome, OutcomeKind
 from tasks.notifications.schedule import is_over, next_try
@@ -68,7 +69,7 @@ def take_turn(
     """
     row = endpoints.hold(connection, endpoint)
     now = clock(connection)
-    is_former = row is not None and row["address"] != terms.address
+    is_former = row is not None and not is_same(row["address"], terms.address)
     endings = [_ending(each, now, terms, is_former=is_former) for each in ended]
     notifications.end(connection, endings, now)
     if row is None or row.removed_at:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, exists, func, select, update
+from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, exists, func, select, update
 
+from tasks.endpoint_address import is_same
 from tasks.log import Log
 from tasks.store import notification_order
 from tasks.store.dialects import insert
@@ -97,12 +98,18 @@ def configure(
                 insert(connection.dialect.name, endpoints).values(row).on_conflict_do_nothing()
             )
         elif there.address != address or there.removed_at:
-            save(connection, name, {"address": address, "removed_at": None})
-            notification_order.begin_anew(connection, name, now)
-            if there.address != address:
-                if not there.paused_by:
-                    reset(connection, name, now)
-                notification_order.hasten_all(connection, name, PUT_OFF, now)
+            _change(connection, there, address, now)
+
+
+def _change(connection: Connection, there: Row[*tuple[Any, ...]], address: str, now: datetime) -> None:
+    save(connection, there.name, {"address": address, "removed_at": None})
+    is_another = not is_same(there.address, address)
+    if is_another or there.removed_at:
+        notification_order.begin_anew(connection, there.name, now)
+    if is_another:
+        if not there.paused_by:
+            reset(connection, there.name, now)
+        notification_order.hasten_all(connection, there.name, PUT_OFF, now)
 
 
 def hold(connection: Connection, name: str) -> RowMapping | None:

@@ -114,6 +114,44 @@ def test_another_address_is_free_of_what_the_former_one_has_said(
     assert state(engine, "shop") == after
 
 
+PLAIN, MARKED = "https://shop.example", "https://shop.example?#1234abcd"
+
+
+@pytest.mark.parametrize("state_before", [HELD, PAUSED])
+@pytest.mark.parametrize(("before", "after"), [(PLAIN, MARKED), (MARKED, PLAIN)])
+def test_an_address_whose_query_only_one_version_has_marked_is_the_same(
+    engine: Engine, before: str, after: str, state_before: EndpointState
+) -> None:
+    configure(engine, shop=before)
+    happen(engine, "pay")
+    ((claimed, _),) = begin(engine, before).claimed
+    begin(engine, before, Ended(claimed, AWAY))
+    with engine.begin() as connection:
+        endpoints.save(connection, "shop", {"state": state_before})
+    configure(engine, shop=after)
+    assert state(engine, "shop") == state_before
+    with engine.begin() as connection:
+        assert connection.scalar(select(rows.c.address)) == after
+        endpoints.reset(connection, "shop", NOW)
+    # What has failed waits for its next try, and who tells it by the other form is no former one.
+    for address in (before, after):
+        begun = begin(engine, address)
+        assert (begun.claimed, begun.is_former) == ([], False)
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["https://shop.example?#5678abcd", "https://shop.example/hook", "https://shop.example/hook?#1234abcd"],
+)
+def test_one_that_has_another_mark_or_path_is_another(engine: Engine, after: str) -> None:
+    configure(engine, shop=MARKED)
+    with engine.begin() as connection:
+        endpoints.save(connection, "shop", {"state": HELD})
+    configure(engine, shop=after)
+    assert state(engine, "shop") == OPEN
+    assert begin(engine, MARKED).is_former
+
+
 @on_postgres
 def test_a_person_who_pauses_while_another_address_is_configured_is_heard(engine: Engine) -> None:
     configure(engine, shop="https://shop.example")
