@@ -178,11 +178,12 @@ class RedisChannel(Mandatory, NoAck, PolledChannel, redis.Channel):
         headers = message["headers"]
         headers["redelivered"] = message["properties"]["delivery_info"]["redelivered"] = True
         headers["x-delivery-count"] = headers.get("x-delivery-count", 0) + 1
-        queues = list(self._lookup(exchange, routing_key))
+        is_dead = exchange == dead_queue.exchange.name
+        queues = [dead_queue.name] if is_dead else list(self._lookup(exchange, routing_key))
         if not queues and routing_key in _QUEUES:
             # The binding is gone, as when Redis is told to evict keys.
             queues = [routing_key]
-        is_worn = headers["x-delivery-count"] > DELIVERY_LIMIT and exchange != dead_queue.exchange.name
+        is_worn = headers["x-delivery-count"] > DELIVERY_LIMIT and not is_dead
         if is_worn or not queues:
             _die(message, routing_key, "delivery_limit" if is_worn else "unroutable")
             # By the queue's name: this process need not have declared the exchange.

@@ -13,7 +13,7 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 from redis.exceptions import ReadOnlyError
 
-from celeryconfig import DELIVERY_LIMIT, dead_queue
+from celeryconfig import DELIVERY_LIMIT, dead_queue, task_queues
 from tasks.embedded_broker.mandatory import QueueFull, Unroutable
 from tasks.transports.redis import RedisChannel, RedisTransport
 from tests.integration.work_queue import SHORT, TOPIC, WORK, publish, turn
@@ -127,6 +127,23 @@ def test_one_that_comes_back_too_often_is_dead(connect: Callable[..., Connection
     assert letter.payload == "poison"
     assert letter.headers["x-death"][0]["reason"] == "delivery_limit"
     assert client.llen("work") == 0
+
+
+@pytest.mark.parametrize("is_given_back", [True, False])
+def test_a_dead_message_stays_dead_for_who_has_declared_nothing(
+    connect: Callable[..., Connection], client: Redis, *, is_given_back: bool
+) -> None:
+    events = task_queues[0]
+    publish(connect(), "dead", queue=events)
+    (message,) = Taking(connect(), events).all()
+    message.reject()
+    looking = connect()
+    found = dead_queue(looking.channel()).get()
+    assert found
+    if is_given_back:
+        found.requeue()
+    looking.release()
+    assert (client.llen(events.name), client.llen(dead_queue.name)) == (0, 1)
 
 
 def test_queues_take_turns_and_the_prefetch_limit_holds(
