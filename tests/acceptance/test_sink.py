@@ -197,7 +197,7 @@ def test_ctrl_c_prints_what_was_answered_and_what_is_held(run: Run) -> None:
     sink.server.stop()
     assert sink.server.exit_code == 0
     _, _, tables = sink.said().partition("Answers")
-    rows = [line.split() for line in tables.splitlines() if "──" not in line and line.strip()]
+    rows = [line.split() for line in tables.splitlines() if "--" not in line and line.strip()]
     assert rows == [
         ["answer", "notifications"],
         ["204", "5"],
