@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-servers test-poolers fuzz bench bench-memory bench-lock flames chaos pictures lint audit lock clean
+.PHONY: help run test test-long coverage test-servers test-poolers fuzz bench bench-memory bench-lock flames chaos pictures lint audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -18,13 +18,19 @@ run: .venv/installed .env ## Set up and start everything; Ctrl-C stops it
 # file stay together, and the files in their order, because the long ones come first.
 PYTEST = pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-test: .venv/developed ## Run the tests
+test: .venv/developed ## Run the tests, but the long ones
 	$(PYTEST)
 
+test-long: .venv/developed ## Run those that live through outages, deploys and thousands of payments; a quarter of an hour
+	$(PYTEST) -m long
+
+# Of both kinds; others take a cluster, a machine or an image.
+BOTH = -m "not cluster and not deployment"
+
 # What a test kills writes nothing down; the rest of the table is what no test reaches.
-coverage: .venv/developed ## Run the tests and print which lines of the product they do not reach
+coverage: .venv/developed ## Run all of them and print which lines of the product they do not reach
 	coverage erase
-	coverage run -m $(PYTEST)
+	coverage run -m $(PYTEST) $(BOTH)
 	@coverage combine --quiet
 	coverage report
 
@@ -35,7 +41,7 @@ test-servers: .venv/developed ## Run the tests of RabbitMQ on RabbitMQ 4, on the
 	@if python -m tests.services; then four=4; else echo "Going on with the machine's own RabbitMQ."; fi; code=0; \
 	for version in $$four $(OWN); do \
 		echo "On one node of RabbitMQ ($$version):"; \
-		TEST_RABBITMQ=$$version $(PYTEST) tests/integration tests/acceptance -k rabbitmq || code=1; \
+		TEST_RABBITMQ=$$version $(PYTEST) tests/integration tests/acceptance $(BOTH) -k rabbitmq || code=1; \
 	done; \
 	echo "On a cluster of RabbitMQ ($${four:-own}):"; \
 	TEST_RABBITMQ=$${four:-own} pytest tests/acceptance -m cluster || code=1; \
@@ -47,7 +53,7 @@ test-deployments: .venv/developed ## Deploy as the pages say, on machines and im
 # Those that use PostgreSQL have it in their names. A pooler refuses what it does not know, or drops it.
 test-poolers: .venv/developed ## Run the tests of PostgreSQL through PgBouncer
 	@code=0; for pooler in strict ignoring; do echo "Through PgBouncer ($$pooler):"; \
-		TEST_DATABASE_POOLER=$$pooler $(PYTEST) tests/integration -k PostgreSQL || code=1; \
+		TEST_DATABASE_POOLER=$$pooler $(PYTEST) tests/integration $(BOTH) -k PostgreSQL || code=1; \
 	done; exit $$code
 
 fuzz: .venv/developed ## Send a million odd requests; CASES=1000 SEED=7 for others

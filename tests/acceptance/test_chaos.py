@@ -10,6 +10,8 @@ from tests.chaos.scene import Servers
 from tests.chaos.shop_faults import FailingShop
 from tests.chaos.told_sales import told_sales
 
+pytestmark = pytest.mark.long
+
 ROWS = [
     Row("processes killed", Servers.EMBEDDED, process_faults.kill_processes, seconds=8),
     Row("everything stopped", Servers.EMBEDDED, process_faults.stop_everything, seconds=4),

@@ -17,6 +17,8 @@ from tests.sockets import connections
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 _PROCESSES = ("web", "worker", "notify", "beat", "flower")
 #: Functions of the merchant's, so that every child of the worker's publishes; and `notify` has two endpoints,
 #: so that it does, too.

@@ -15,6 +15,8 @@ from tests.services.postgres_server import POSTGRES
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 CHILDREN = 3
 DELIVERIES = 60
 #: What comes for each is one event, delivered again and again.

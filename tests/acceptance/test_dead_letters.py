@@ -15,6 +15,8 @@ from tests.operator import Operator
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module", params=COMBINATIONS)
 def shop(

@@ -14,6 +14,8 @@ from tests.services import answers, missing
 from tests.stack import ROOT, Stack, procfile
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -23,6 +23,8 @@ from tests.services import SharedRabbitMQ, free_port, postgres_database, rabbitm
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 Checks = dict[tuple[str, str | None], dict[str, Any]]
 
 

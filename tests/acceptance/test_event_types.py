@@ -8,6 +8,8 @@ from tasks.coinflow.event_types import EVENT_TYPES
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 def test_every_documented_type_ends_as_handled(stack: Stack) -> None:
     for number, event_type in enumerate(EVENT_TYPES):

@@ -23,6 +23,8 @@ from tests.acceptance.servers import COMBINATIONS
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def flower_tasks(stack: Stack) -> Any:

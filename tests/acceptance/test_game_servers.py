@@ -19,6 +19,8 @@ from tests.services import Server
 from tests.services.game_server import LANGUAGES, game_server
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 SECRET = new_secret()
 WALLETS = ("alice", "bob", "zoë 🐉")
 SWORD, POTION, GIFT, ODD = ("alice", "sword"), ("alice", "potion"), ("bob", "sword"), (WALLETS[2], "käse/\"'")

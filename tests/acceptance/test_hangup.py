@@ -19,6 +19,8 @@ from tests.services import answers
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 class Window:
     """A window with `make run` in it, which sends SIGHUP to its foreground when it is closed."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import httpx2
+import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
@@ -18,6 +19,8 @@ from tests.lives import deliveries, live
 from tests.services import SharedRabbitMQ, postgres_database
 from tests.stack import KEY, Stack
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.long
 
 SEED = 20260901
 

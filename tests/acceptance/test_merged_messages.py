@@ -19,6 +19,8 @@ from tests.services import SharedRabbitMQ, postgres_database
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 #: More than a worker of two processes takes at once.
 MESSAGES = 40
 

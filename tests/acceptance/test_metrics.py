@@ -13,6 +13,8 @@ from tests.services import free_port, postgres
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 SWEEP = "from tasks.celery import app; app.send_task('tasks.recovery.resend_unfinished')"
 READ = ("events", "fulfilment", "handlers", "recovery")
 NAME = "resend-unfinished"

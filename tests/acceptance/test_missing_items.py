@@ -13,6 +13,8 @@ from tests.stack import Stack
 from tests.terminal import Terminal
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 DAY = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%d}"
 #: What this shop sells is its own.
 OURS = ("--set", "data.merchantId=mine")

@@ -22,6 +22,8 @@ from tests.services.game_server import game_server
 from tests.stack import KEY
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 OPENED, WON, LOST = (f"Card Payment Chargeback {word}" for word in ("Opened", "Won", "Lost"))
 REFUNDED = "Refund Complete"
 SWORD, POTION = ("alice", "sword"), ("alice", "potion")

@@ -23,6 +23,8 @@ from tests.services import Server, postgres, rabbitmq, redis
 from tests.stack import ROOT, Stack
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.long
+
 #: It notes whom it was told of, and does not return while there is a file `held`.
 LISTENER = """
 import os, time

@@ -16,6 +16,8 @@ from tests.chaos.result import slowest_grant
 from tests.notified_server import NotifiedServer
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 #: At each server, over all workers.
 CONCURRENCY = 5
 

@@ -24,6 +24,8 @@ from tests.services import Server, free_port
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 #: What each order is for; the last one is not told to the service at first.
 ORDERS = {
     f"ord_{number}": Order((OrderLine("sword", number + 1),), 500 * (number + 1), "USD")

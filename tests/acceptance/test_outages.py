@@ -13,6 +13,8 @@ from tests.services import Server, postgres_database, rabbitmq, redis
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("name", ["RabbitMQ", "Redis"])
 def test_a_stopped_broker_means_503_and_its_return_200(tmp_path: Path, name: str) -> None:

@@ -26,6 +26,8 @@ from tests.services.nginx import CONFIGURATION, nginx
 from tests.stack import KEY, ROOT, Stack, children, procfile
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 PAGE = ROOT / "docs" / "how-to" / "deploy-behind-nginx.md"
 PATH = Settings.model_fields["webhook_path"].default
 LIMIT = Settings.model_fields["max_body_bytes"].default

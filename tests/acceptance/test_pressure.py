@@ -16,6 +16,8 @@ from tests.hastening import pass_time, ring
 from tests.notified_server import DONE, NotifiedServer
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 CONCURRENCY = 5
 HOUR = timedelta(hours=1)
 

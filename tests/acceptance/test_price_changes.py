@@ -16,6 +16,8 @@ from tests.acceptance.purchases import buy
 from tests.stack import ROOT, Stack, procfile
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.long
+
 
 class Shop:
     """A stack on the embedded broker and SQLite, with a price list of its own."""

@@ -15,6 +15,8 @@ from tests.make_run import Run
 from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def _loose() -> Iterator[None]:

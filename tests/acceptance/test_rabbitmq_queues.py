@@ -14,6 +14,8 @@ from tests.services.postgres_server import POSTGRES
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def host(shared_rabbitmq: SharedRabbitMQ) -> VirtualHost:

@@ -23,6 +23,8 @@ from tests.services import SharedRabbitMQ, postgres_database
 from tests.stack import KEY, ROOT, Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 EMBEDDED, RABBITMQ = "embedded and SQLite", "RabbitMQ and PostgreSQL"
 #: What a former release's merchant wants told whom nobody answers, and who answers this release.
 UNTOLD = """

@@ -14,6 +14,8 @@ from tests.services import rabbitmq, rabbitmqctl, redis
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 #: A handler that is tried again a second later, which RabbitMQ delays.
 _HANDLERS = """
 from tasks.merchant import Event, TransientError, on

@@ -12,6 +12,8 @@ from tests.notified_server import NotifiedServer
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 PROCESSES = ("web", "worker", "notify")
 
 

@@ -12,6 +12,8 @@ from tests.services import Certificates, certificates, free_port, rabbitmq, redi
 from tests.services.certificates import OTHER_ADDRESS
 from tests.stack import KEY, ROOT
 
+pytestmark = pytest.mark.long
+
 _ADDRESS = "127.0.0.1"
 
 

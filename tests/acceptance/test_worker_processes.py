@@ -13,6 +13,8 @@ from tests.services import missing
 from tests.stack import Stack
 from tests.waiting import PATIENCE, wait_until
 
+pytestmark = pytest.mark.long
+
 PAYMENTS = 60
 #: Bytes of PSS in all, so that a host of 512 MB holds twice as many children.
 BOUND = 200 * MEGABYTE

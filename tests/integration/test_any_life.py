@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, func, select
@@ -26,6 +27,8 @@ from tests.oracle import PRICES, Ending, ending, wallet_key
 from tests.oracle import Resolution as Said
 from tests.persons import resolutions
 from tests.rules import catalog
+
+pytestmark = pytest.mark.long
 
 #: Payments have ids of their own, so one database serves all examples.
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -18,6 +18,8 @@ from tasks.store.views.payments import PaymentFilter
 from tests.acceptance.told_cases import CATALOG, FOLDERS, Case, read_cases
 from tests.integration.pipeline import run, take_in
 
+pytestmark = pytest.mark.long
+
 
 def _may_come_anyhow(case: Case) -> bool:
     """Tell whether no limit is judged by arrival, and no person speaks, whose word knows what came before."""

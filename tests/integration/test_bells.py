@@ -17,6 +17,8 @@ from tasks.pipeline.bells import NOTIFY_TASK, QUIET, ring, ring_later, ring_soon
 from tests.integration.messages import taken
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 (BOUND,) = [
     queue.queue_arguments["x-max-length"]
     for queue in task_queues

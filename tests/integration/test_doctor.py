@@ -21,6 +21,8 @@ from tests.notifications import new_secret
 from tests.services import certificates, postgres
 from tests.shop import Shop, always, answer
 
+pytestmark = pytest.mark.long
+
 
 def now() -> datetime:
     return datetime.now(UTC)

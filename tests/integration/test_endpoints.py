@@ -32,6 +32,8 @@ from tests.integration.races import beside, on_postgres, wait_for_a_lock
 from tests.integration.telling import AWAY, DONE, GONE, REFUSED, happen, listen, states, tell, turn, wait
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 

@@ -15,6 +15,8 @@ from tasks.store.schema import events, grants, ledger_entries, payments, subscri
 from tests.integration.pipeline import delivery, run, take_in
 from tests.integration.races import beside, interrupted, on_postgres, wait_for_a_lock
 
+pytestmark = pytest.mark.long
+
 ADA = Operator("ada", "asked for")
 MINE = ["mine"]
 #: An erasure that is refused, and a fulfilment, take more statements.

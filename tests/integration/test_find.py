@@ -11,6 +11,8 @@ from tasks.store.views import finding
 from tests.integration.commands import ctl, read
 from tests.integration.pipeline import delivery, run, take_in
 
+pytestmark = pytest.mark.long
+
 ADDRESS = "0xAbCdEf0123456789aBcDeF0123456789AbCdEf01"
 GIFTS = "items.sword = { price.cents = 500, recipient = true }"
 

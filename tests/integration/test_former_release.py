@@ -17,7 +17,10 @@ from tests.releases import UNRESOLVED, check_out
 from tests.services.postgres_server import POOLER
 from tests.stack import ROOT
 
-pytestmark = pytest.mark.skipif(bool(POOLER), reason="the former release cannot use a pooler")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(bool(POOLER), reason="the former release cannot use a pooler"),
+]
 
 PAYIN = {"event_type": "Crypto Payin Funds Received"}
 OPENED = {"event_type": "Card Payment Chargeback Opened"}

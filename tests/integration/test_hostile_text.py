@@ -23,6 +23,8 @@ from tests.integration.pipeline import delivery, run, take_in
 from tests.pseudo_terminal import shown
 from tests.stack import ROOT
 
+pytestmark = pytest.mark.long
+
 #: Hides text, sets the title, clears the screen by C1, deletes, begins a line, and turns it round.
 HOSTILE = "x\x1b[8m\x1b]0;owned\x07\x9b2J\x85\x7f\r\n\u2028\u202eevil\u2066"
 #: How rich prints in bold and so on, and how a terminal ends lines.

@@ -24,6 +24,8 @@ from tests.integration.commands import read
 from tests.integration.messages import redelivered, taken
 from tests.integration.pipeline import count, delivery, run, states, take_in
 
+pytestmark = pytest.mark.long
+
 
 def set_aside(engine: Engine) -> list[str | None]:
     with engine.connect() as connection:

@@ -32,6 +32,8 @@ from tests.integration.telling import listen, tell
 from tests.metrics import Scrape
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 OPENED, WON = "Card Payment Chargeback Opened", "Card Payment Chargeback Won"
 MISMATCH = (FULFILMENT, "PriceMismatch")
 Ask = Callable[[], Scrape]

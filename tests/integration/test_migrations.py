@@ -38,6 +38,8 @@ from tests.engines import connected
 from tests.services import postgres_database
 from tests.stack import ROOT
 
+pytestmark = pytest.mark.long
+
 CONFIG = Config(toml_file=ROOT / "pyproject.toml")
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 REVISIONS = [each.revision for each in ScriptDirectory.from_config(CONFIG).walk_revisions()][::-1]

@@ -29,6 +29,8 @@ from tests.integration.telling import (
     turn,
 )
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def _terminal(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from tasks.store.notifications import Claimed, Ending
 from tasks.store.schema import notifications, payments
 from tasks.store.states import NotificationState
 
+pytestmark = pytest.mark.long
+
 SHARED = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     max_examples=100 if os.environ.get("CI") else 30,

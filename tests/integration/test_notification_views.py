@@ -42,6 +42,8 @@ from tests.integration.telling import (
     wait,
 )
 
+pytestmark = pytest.mark.long
+
 ADA = Operator("ada", "the server is back")
 ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)

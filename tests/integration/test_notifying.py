@@ -36,6 +36,8 @@ from tests.integration.pipeline import delivery, run, take_in
 from tests.services import free_port
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 9, 1, 10, tzinfo=UTC)
 OPENED, LOST = "Card Payment Chargeback Opened", "Card Payment Chargeback Lost"
 ADDRESS = "https://shop.example"

@@ -27,6 +27,8 @@ from tests.integration.messages import redelivered, sweep, taken
 from tests.integration.pipeline import count, delivery
 from tests.stack import ROOT
 
+pytestmark = pytest.mark.long
+
 SWORD = Order((OrderLine("sword"),), 500, "USD")
 CART = Order((OrderLine("sword"), OrderLine("potion", 3)), 500, "USD")
 

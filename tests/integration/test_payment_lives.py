@@ -9,6 +9,7 @@ from random import Random
 from threading import Barrier
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
@@ -22,6 +23,8 @@ from tests.integration.pipeline import delivered, persist
 from tests.life_check import check
 from tests.lives import Life, deliveries, live
 from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.long
 
 #: Payments have ids of their own, so one database serves all examples.
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -20,6 +20,8 @@ from tasks.worker.price_list_watch import PriceListWatch
 from tests.services import free_port
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 def listed(cents: int) -> str:
     return f"[items.sword]\nprice = {{ cents = {cents} }}\n"

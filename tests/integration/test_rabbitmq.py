@@ -17,6 +17,8 @@ from tests.chaos.proxy import Proxy
 from tests.services import SharedRabbitMQ, VirtualHost, rabbitmqctl
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 THINGS = Queue("things", Exchange("things", type="topic"), routing_key="things")
 
 

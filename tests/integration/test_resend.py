@@ -35,6 +35,8 @@ from tests.integration.telling import (
     wait,
 )
 
+pytestmark = pytest.mark.long
+
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 MANY = 20_000
 

@@ -16,6 +16,8 @@ from tasks.store.schema import ledger_entries, matches, operator_actions, resolu
 from tests.integration.commands import ctl, read
 from tests.integration.pipeline import count, delivery, run, take_in
 
+pytestmark = pytest.mark.long
+
 PAYIN = "Crypto Payin Funds Received"
 OPENED = "Card Payment Chargeback Opened"
 LOST = "Card Payment Chargeback Lost"

@@ -22,6 +22,8 @@ from tests.integration.commands import ctl, read
 from tests.integration.pipeline import count, delivery, run, states, take_in
 from tests.integration.telling import DONE, listen, tell, turn
 
+pytestmark = pytest.mark.long
+
 OPENED = "Card Payment Chargeback Opened"
 OLD = "2025-01-01T12:00:00+00:00"
 

@@ -15,6 +15,8 @@ from tasks.store.schema import dead_letters, grants, payments
 from tests.integration.commands import read
 from tests.integration.pipeline import delivery, reprice, run, states, take_in
 
+pytestmark = pytest.mark.long
+
 ADA = Operator("ada", "by phone")
 PAYIN = {"event_type": "Crypto Payin Funds Received"}
 OPENED = {"event_type": "Card Payment Chargeback Opened"}

@@ -9,6 +9,8 @@ from tasks.store.schema import grants, ledger_entries, wallets
 from tests.integration.commands import read
 from tests.integration.pipeline import count, delivery, run, take_in
 
+pytestmark = pytest.mark.long
+
 ADDRESS = "0x" + "aB" * 20
 #: Two spellings of one account each; not so the last ones.
 SPELLINGS = {

@@ -4,9 +4,13 @@ import re
 import shutil
 import subprocess
 
+import pytest
+
 from tests.metrics import every_family
 from tests.services import missing
 from tests.stack import ROOT
+
+pytestmark = pytest.mark.long
 
 RULES = ROOT / "ops" / "alerts.yml"
 TESTS = ROOT / "ops" / "alerts_test.yml"

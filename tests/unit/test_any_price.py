@@ -16,6 +16,8 @@ from tasks.payments.quote import Asked, Quote, checkout_price, quote
 from tests.model.prices import Answer, Listed, Purchase, answer, costs, least_asked
 from tests.price_lists import CURRENCIES, NAMES, NOW, any_list, text_of
 
+pytestmark = pytest.mark.long
+
 MANY = settings(max_examples=10_000 if os.environ.get("CI") else 500, deadline=None)
 SEEDS = st.integers(0, 2**64)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from tasks.payments.settlement import Settlement, settle
 from tests.model.prices import Purchase, costs, least_asked
 from tests.price_lists import CURRENCIES, NAMES, any_list, text_of
 from tests.rules import read, terms
+
+pytestmark = pytest.mark.long
 
 MANY = settings(max_examples=10_000 if os.environ.get("CI") else 500, deadline=None)
 CREATED = "2026-11-05T00:00:00.000Z"
