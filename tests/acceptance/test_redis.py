@@ -15,6 +15,8 @@ from tests.services import free_port, postgres_database, redis
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Redis]]:

@@ -10,6 +10,8 @@ from tests.services import pgbouncer, postgres_database
 from tests.stack import Stack, procfile
 from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.long
+
 
 def release_at_once(stack: Stack, replicas: int = 4) -> list[tuple[int, str]]:
     """Return the exit code of each, and what it wrote."""

@@ -27,6 +27,8 @@ from tests.integration.pipeline import count, delivery, run, take_in
 from tests.services import certificates, pgbouncer, postgres, postgres_database
 from tests.stack import ROOT
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def administrator() -> Iterator[str]:

@@ -14,6 +14,8 @@ from tests.integration.commands import ctl, read
 from tests.integration.pipeline import delivery, run, states, take_in
 from tests.pseudo_terminal import shown
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def _letters(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

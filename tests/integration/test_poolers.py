@@ -23,6 +23,8 @@ from tests.integration.pipeline import count, delivery, run, take_in
 from tests.services import pgbouncer, postgres_database
 from tests.services.postgres_server import POOLERS
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def server() -> Iterator[str]:

@@ -17,6 +17,8 @@ from tasks.store.schema import dead_letters, events, grants, handler_runs, ledge
 from tests.integration.pipeline import count, delivery, run, take_in
 from tests.integration.races import interrupted, on_postgres
 
+pytestmark = pytest.mark.long
+
 ADA = Operator("ada", "asked for")
 MINE = ["mine"]
 OLD = "2025-01-01T12:00:00+00:00"
