@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -141,9 +142,9 @@ def test_what_is_committed_late_is_counted_too(engine: Engine, ask: Ask) -> None
     assert ask().all("events_received_total", "event_type") == {"Settled": 2}
 
 
-@on_postgres
-@pytest.mark.usefixtures("at_once")
-def test_what_had_its_number_while_it_waited_for_a_key_is_counted_too(engine: Engine, ask: Ask) -> None:
+@contextmanager
+def one_that_waits_for_a_key(engine: Engine, meanwhile: Callable[[], object]) -> Iterator[Connection]:
+    """Yield a transaction that had numbered its row when something was done, and has been let go on since."""
     with engine.connect() as first, engine.connect() as second:
         insert_event(first, "waited-for")
         # It has numbered its row, and nothing has numbered the transaction yet.
@@ -151,9 +152,16 @@ def test_what_had_its_number_while_it_waited_for_a_key_is_counted_too(engine: En
             wait_for_a_lock(engine, first)
             with engine.begin() as third:
                 insert_event(third, "another")
-            ask()
+            meanwhile()
             first.rollback()
             waiting.result()
+        yield second
+
+
+@on_postgres
+@pytest.mark.usefixtures("at_once")
+def test_what_had_its_number_while_it_waited_for_a_key_is_counted_too(engine: Engine, ask: Ask) -> None:
+    with one_that_waits_for_a_key(engine, ask) as second:
         assert ask().all("events_received_total", "event_type") == {"Settled": 1}
         second.commit()
     settle(engine)
@@ -162,15 +170,7 @@ def test_what_had_its_number_while_it_waited_for_a_key_is_counted_too(engine: En
 
 @on_postgres
 def test_a_mark_of_the_former_release_settles_no_earlier_than_there(engine: Engine, ask: Ask) -> None:
-    with engine.connect() as first, engine.connect() as second:
-        insert_event(first, "waited-for")
-        with beside(lambda: insert_event(second, "waited-for")) as waiting:
-            wait_for_a_lock(engine, first)
-            with engine.begin() as third:
-                insert_event(third, "another")
-            note_as_the_former(engine)
-            first.rollback()
-            waiting.result()
+    with one_that_waits_for_a_key(engine, lambda: note_as_the_former(engine)) as second:
         for _ in range(2):
             assert ask().all("events_received_total", "event_type") == {"Settled": 1}
         second.commit()
